@@ -1,0 +1,63 @@
+"""Layerscope shows you, and hands you, everything a transformer language model computes.
+
+>>> import layerscope as ls
+>>> model = ls.load()
+>>> trace = model.run("Then I tried to find some way of embracing my mother's ghost.")
+>>> trace.hidden_states.shape
+(7, 17, 384)
+
+The public names, in the order of the path. They are imported when first used: `import layerscope` alone
+loads neither torch nor transformers.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from layerscope import samples as samples
+    from layerscope.checkpoint import load as load
+    from layerscope.checkpoint import wrap as wrap
+    from layerscope.embeddings import embeddings as embeddings
+    from layerscope.errors import LayerscopeError as LayerscopeError
+    from layerscope.feature import Feature as Feature
+    from layerscope.model import Model as Model
+    from layerscope.pooling import pooling as pooling
+    from layerscope.similarity import similarity as similarity
+    from layerscope.tokens import Span as Span
+    from layerscope.tokens import Tokens as Tokens
+    from layerscope.trace import Trace as Trace
+    from layerscope.verify import verify as verify
+
+# The public names and where they live.
+_HOMES = {
+    "load": "checkpoint",
+    "wrap": "checkpoint",
+    "Model": "model",
+    "Tokens": "tokens",
+    "Span": "tokens",
+    "Trace": "trace",
+    "pooling": "pooling",
+    "Feature": "feature",
+    "similarity": "similarity",
+    "embeddings": "embeddings",
+    "verify": "verify",
+    "samples": "samples",
+    "LayerscopeError": "errors",
+}
+
+__all__ = [*_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'layerscope' has no attribute {name!r}")
+    home = importlib.import_module(f"layerscope.{_HOMES[name]}")
+    value = home if name == _HOMES[name] and name == "samples" else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

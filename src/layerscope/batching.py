@@ -1,0 +1,64 @@
+"""Batches: windows of like length together, as many as a budget of tokens allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.tokens import Tokens
+from layerscope.windows import Window
+
+# Tokens a batch, padding included: enough to keep the matrix products busy, small enough for any machine.
+BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One window of one text, ready to run.
+
+    Attributes:
+        text: the number of the text among those given.
+        tokens: all tokens of the text.
+        window: which of them pass together.
+        target: what the decoder reads, for encoder-decoders.
+    """
+
+    text: int
+    tokens: Tokens
+    window: Window
+    target: Tokens | None = None
+
+    @property
+    def size(self) -> int:
+        """How many tokens pass through the network, on its longer side."""
+        return max(len(self.window), len(self.target) if self.target is not None else 0)
+
+
+def batches(items: Sequence[Item], batch_tokens: int = BATCH_TOKENS) -> Iterator[list[Item]]:
+    """Batches of items sorted by length, longest first, each of at most `batch_tokens` with its padding.
+
+    An item longer than the budget is a batch of its own.
+    """
+    batch: list[Item] = []
+    for item in sorted(items, key=lambda item: -item.size):
+        if batch and batch[0].size * (len(batch) + 1) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(item)
+    if batch:
+        yield batch
+
+
+def padded(rows: Sequence[NDArray[np.int64]], fill: int) -> NDArray[np.int64]:
+    """Rows of different lengths as one matrix, filled on the right.
+
+    On the right whatever side the tokenizer pads on: positions then count from the first token for every
+    model, and a causal model's tokens never see what follows them.
+    """
+    matrix = np.full((len(rows), max(map(len, rows))), fill, dtype=np.int64)
+    for number, row in enumerate(rows):
+        matrix[number, : len(row)] = row
+    return matrix

@@ -1,0 +1,161 @@
+"""The only hooks: tensors caught as they pass through the network, and the pass stopped when all are in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from layerscope.quiet import quiet
+
+Side = Literal["in", "out"]
+Path = tuple[int | str, ...]
+Key = tuple[str, int]
+See = Callable[[str, int, Side, Any], None]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a tensor passes: what goes into, or comes out of, the `call`-th call of a module.
+
+    Attributes:
+        module: its name in the network, "" for the network itself.
+        call: counted from 0 within one pass, for blocks that are shared between layers (ALBERT).
+        side: "in" or "out".
+        path: how to reach the tensor in a nest of tuples and dictionaries.
+    """
+
+    module: str
+    call: int
+    side: Side
+    path: Path = ()
+
+
+class _Stop(Exception):  # noqa: N818 (no error: all that was wanted has passed)
+    """Ends a forward pass from within."""
+
+
+def tensors(value: Any, path: Path = ()) -> Iterator[tuple[Path, torch.Tensor]]:
+    """The tensors in a nest of tuples, lists and dictionaries, and how to reach each."""
+    if isinstance(value, torch.Tensor):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from tensors(inner, (*path, key))
+    elif isinstance(value, tuple | list):
+        for index, inner in enumerate(value):
+            yield from tensors(inner, (*path, index))
+
+
+@contextmanager
+def watch(hf: Any, modules: Iterable[str] | None, see: See) -> Iterator[None]:
+    """Call `see(module, call, side, value)` whenever one of these modules, or any if None, is entered or left.
+
+    `value` is `(args, kwargs)` on the way in, and whatever the module returned on the way out.
+    """
+    chosen = dict(hf.named_modules()) if modules is None else {name: hf.get_submodule(name) for name in set(modules)}
+    entered = dict.fromkeys(chosen, 0)
+    handles = []
+
+    def hook(name: str, module: torch.nn.Module) -> None:
+        def before(_module: Any, args: Any, kwargs: Any) -> None:
+            see(name, entered[name], "in", (args, kwargs))
+            entered[name] += 1
+
+        def after(_module: Any, _args: Any, output: Any) -> None:
+            see(name, entered[name] - 1, "out", output)
+
+        handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+        handles.append(module.register_forward_hook(after))
+
+    try:
+        for name, module in chosen.items():
+            hook(name, module)
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def capture(
+    hf: Any, inputs: Mapping[str, Any], sites: Mapping[Key, Site], whole: bool
+) -> tuple[dict[Key, torch.Tensor], Any]:
+    """Run the network once and catch the tensors that pass at these sites.
+
+    Args:
+        hf: the plain transformers model.
+        inputs: the keyword arguments of its forward.
+        sites: what to catch, and where.
+        whole: run to the end, for the model's own output; else stop as soon as everything has passed.
+
+    Returns:
+        the tensors by key, and the model's own output, None if the pass was stopped.
+    """
+    waiting: dict[tuple[str, int, Side], list[tuple[Key, Path]]] = {}
+    for key, site in sites.items():
+        waiting.setdefault((site.module, site.call, site.side), []).append((key, site.path))
+    caught: dict[Key, torch.Tensor] = {}
+
+    def see(module: str, call: int, side: Side, value: Any) -> None:
+        for key, path in waiting.pop((module, call, side), ()):
+            caught[key] = _follow(value, path)
+        if not waiting and not whole:
+            raise _Stop
+
+    output = None
+    with watch(hf, [site.module for site in sites.values()], see):
+        try:
+            output = hf(**inputs)
+        except _Stop:
+            pass
+    return caught, output
+
+
+@contextmanager
+def evaluation(hf: Any) -> Iterator[None]:
+    """No gradients and no dropout inside; every module's training mode is as before afterwards."""
+    training = [module for module in hf.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        # Not inference_mode: rotary caches that a forward pass fills would then be unfit for training.
+        with torch.no_grad():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def recording_attention(hf: Any) -> Iterator[None]:
+    """Attention computed by the implementation that also returns it ("eager"), and switched back afterwards.
+
+    The switch is in place, on the same weights. Families with an attention of their own refuse the call, but
+    read the setting at each pass (Falcon), or return attention anyway; `Model.sites` checks what comes of it.
+    """
+    implementation = getattr(hf.config, "_attn_implementation", None)
+    if implementation in ("eager", None):
+        yield
+        return
+    _set_attention(hf, "eager")
+    try:
+        yield
+    finally:
+        _set_attention(hf, implementation)
+
+
+def _set_attention(hf: Any, implementation: str) -> None:
+    with quiet():
+        hf.set_attn_implementation(implementation)
+    if hf.config._attn_implementation != implementation:
+        hf.config._attn_implementation = implementation
+
+
+def _follow(value: Any, path: Path) -> torch.Tensor:
+    for step in path:
+        value = value[step]
+    assert isinstance(value, torch.Tensor)
+    return value

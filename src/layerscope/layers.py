@@ -1,0 +1,67 @@
+"""Naming layers: 0 is the embedding output, 1 to n the blocks, negative from the end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from layerscope.errors import InputError
+
+Layers = int | str | Iterable[int]
+
+_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?")
+_NUMBER = re.compile(r"-?\d+")
+
+
+def resolve_layer(layer: int, num_layers: int) -> int:
+    """The layer counted from 0, of 0…num_layers.
+
+    >>> resolve_layer(-1, 12)
+    12
+    """
+    if isinstance(layer, bool) or not isinstance(layer, int) and not hasattr(layer, "__index__"):
+        raise InputError(f"A layer is a whole number, not {layer!r}.")
+    if not -num_layers - 1 <= layer <= num_layers:
+        raise InputError(
+            f"Layer {layer} does not exist: this model has layers 0 (embeddings) to {num_layers}, "
+            f"or -1 to {-num_layers - 1} from the end."
+        )
+    return int(layer) % (num_layers + 1)
+
+
+def resolve_layers(layers: Layers, num_layers: int) -> tuple[int, ...]:
+    """Layers counted from 0, in ascending order, each once.
+
+    Args:
+        layers: "all"; a number; numbers; or, as text, a number ("8", "-1") or a half-open range ("-4:",
+            "0:6") as Python slices count.
+
+    >>> resolve_layers("-4:", 12), resolve_layers([12, 0], 12)
+    ((9, 10, 11, 12), (0, 12))
+    """
+    if isinstance(layers, str):
+        return _parse(layers.strip(), num_layers)
+    if isinstance(layers, Iterable):
+        return tuple(sorted({resolve_layer(layer, num_layers) for layer in layers}))
+    return (resolve_layer(layers, num_layers),)
+
+
+def check_layers(text: str) -> str:
+    """The text of layers, if it is well formed; whether a model has them is known only with the model."""
+    if text == "all" or _NUMBER.fullmatch(text) or (":" in text and _SLICE.fullmatch(text)):
+        return text
+    raise InputError(f"Layers are written 'all', a number (8, -1) or a range (-4:, 0:6), not {text!r}.")
+
+
+def _parse(text: str, num_layers: int) -> tuple[int, ...]:
+    check_layers(text)
+    if text == "all":
+        return tuple(range(num_layers + 1))
+    if _NUMBER.fullmatch(text):
+        return (resolve_layer(int(text), num_layers),)
+    start, stop = (int(part) if part else None for part in text.split(":"))
+    chosen = tuple(range(num_layers + 1)[start:stop])
+    bounds = [bound for bound in (start, stop) if bound is not None]
+    if not chosen or any(abs(bound) > num_layers + 1 for bound in bounds):
+        raise InputError(f"The range {text!r} does not lie in this model's layers, 0 to {num_layers}.")
+    return chosen

@@ -1,0 +1,64 @@
+"""The outputs of a pass, their axes, and how one text's part is taken from batches and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from layerscope.batching import Item
+from layerscope.pooling import Array
+
+# L layers kept, T tokens, D tokens that the decoder reads; "." any other axis, taken whole.
+AXES = {
+    "hidden_states": "LT.",
+    "attentions": "L.TT",
+    "decoder_hidden_states": "LD.",
+    "decoder_attentions": "L.DD",
+    "cross_attentions": "L.DT",
+    "pooler_output": ".",
+    "logits": "T.",
+}
+
+Outputs = dict[str, Array]
+
+
+def axes_of(name: str, item: Item) -> str:
+    """The axes of an output of one text; an encoder-decoder's logits are its decoder's."""
+    return "D." if name == "logits" and item.target is not None else AXES[name]
+
+
+def unpadded(batch: Mapping[str, Array], number: int, item: Item) -> Outputs:
+    """One item's part of a batch's outputs, without its padding.
+
+    In a batch the axis of texts comes after that of layers: hidden_states is [layer, text, token, hidden].
+    """
+    lengths = {"T": len(item.window), "D": 0 if item.target is None else len(item.target)}
+    outputs = {}
+    for name, array in batch.items():
+        axes = axes_of(name, item)
+        own = array[:, number] if axes[0] == "L" else array[number]
+        outputs[name] = own[tuple(slice(lengths[axis]) if axis in lengths else slice(None) for axis in axes)]
+    return outputs
+
+
+def stitched(parts: Sequence[tuple[Item, Outputs]]) -> Outputs:
+    """The outputs of a text from those of its windows, each token's from the window that owns it.
+
+    What belongs to a window as a whole (the pooler output) has no part in a text of several.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    first, outputs = parts[0]
+    whole: Outputs = {}
+    for name, array in outputs.items():
+        axes = axes_of(name, first)
+        if axes.count("T") != 1:
+            continue
+        axis = axes.index("T")
+        shape = [len(first.tokens) if number == axis else size for number, size in enumerate(array.shape)]
+        whole[name] = np.empty(shape, dtype=array.dtype)
+        for item, own in parts:
+            into = (slice(None),) * axis
+            whole[name][(*into, item.window.positions[item.window.owned])] = own[name][(*into, item.window.owned)]
+    return whole

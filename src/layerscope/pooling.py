@@ -1,0 +1,110 @@
+"""Pooling: many vectors into one. Each strategy is a registered function; yours joins in one line.
+
+>>> import layerscope as ls
+>>> @ls.pooling("first_half")
+... def first_half(states, tokens):
+...     return states[: len(states) // 2].mean(axis=0)
+>>> ls.load().run("Seeing is believing.").pool("first_half").shape
+(384,)
+
+The functions see every real token of the text, its special tokens included, as sentence-transformers'
+pooling does; padding never reaches them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.errors import InputError, ModelError, unknown
+from layerscope.tokens import Tokens
+
+Array = NDArray[Any]
+Pooling = Callable[[Array, Tokens], Array]
+
+POOLINGS: dict[str, Pooling] = {}
+
+# Not functions of the hidden states: the checkpoint's own trained layer, and no pooling at all.
+POOLER = "pooler"
+UNPOOLED = ("tokens", "words")
+
+
+def pooling(name: str) -> Callable[[Pooling], Pooling]:
+    """Register a pooling strategy: a function of states [token, hidden] and `Tokens` to [hidden].
+
+    Raises:
+        InputError: the name is taken, or is not a plain word (features are written `name@layers`).
+    """
+    if not name.isidentifier() or name in POOLINGS or name == POOLER or name in UNPOOLED:
+        raise InputError(f"A pooling's name must be a new plain word; {name!r} is taken or has other signs in it.")
+
+    def register(function: Pooling) -> Pooling:
+        POOLINGS[name] = function
+        return function
+
+    return register
+
+
+def pooling_names() -> list[str]:
+    """Every strategy that gives one vector, the registered ones and the checkpoint's own."""
+    return [*POOLINGS, POOLER]
+
+
+def pool(name: str, states: Array, tokens: Tokens) -> Array:
+    """Pool states [token, hidden] of these tokens into [hidden].
+
+    Raises:
+        InputError: no such pooling, or no token to pool.
+        ModelError: 'cls' of a tokenizer that has no classification token.
+    """
+    if name not in POOLINGS:
+        raise unknown("pooling", name, pooling_names())
+    if not len(states):
+        raise InputError("There is no token to pool: the text is empty and this tokenizer adds no special tokens.")
+    return POOLINGS[name](states, tokens)
+
+
+@pooling("mean")
+def mean(states: Array, tokens: Tokens) -> Array:
+    """The mean of all tokens."""
+    return np.asarray(states.mean(axis=0))
+
+
+@pooling("max")
+def maximum(states: Array, tokens: Tokens) -> Array:
+    """The largest value of each dimension."""
+    return np.asarray(states.max(axis=0))
+
+
+@pooling("cls")
+def cls(states: Array, tokens: Tokens) -> Array:
+    """The classification token that the template put in; never just the first token."""
+    if tokens.cls_index is None or tokens.cls_index >= len(states):
+        name = type(tokens.vocabulary.tokenizer).__name__
+        raise ModelError(
+            f"Pooling 'cls' needs a classification token such as [CLS]; this tokenizer ({name}) puts none in. "
+            "Use 'last' or 'mean'."
+        )
+    return np.asarray(states[tokens.cls_index])
+
+
+@pooling("last")
+def last(states: Array, tokens: Tokens) -> Array:
+    """The last token: for a decoder the only one that has seen the whole text."""
+    return np.asarray(states[-1])
+
+
+@pooling("mean_sqrt")
+def mean_sqrt(states: Array, tokens: Tokens) -> Array:
+    """The sum over the square root of the number of tokens (Arora et al. 2017; sentence-transformers)."""
+    return np.asarray(states.sum(axis=0) / np.sqrt(np.float32(len(states))))
+
+
+@pooling("weighted")
+def weighted(states: Array, tokens: Tokens) -> Array:
+    """The mean weighted by position, 1…n, so that a decoder's later tokens count more (SGPT, Muennighoff 2022)."""
+    weights = np.arange(1, len(states) + 1, dtype=np.float32)
+    return np.asarray(weights @ states / weights.sum())

@@ -1,0 +1,201 @@
+"""READ FIRST. The one place that runs a network for looking: text → tokens → windows → batches → trace.
+
+`run_many` is the path, one station a line. A single text takes the same path: its batch of one needs no
+padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from layerscope.batching import BATCH_TOKENS, Item, batches, padded
+from layerscope.capture import Key, capture, evaluation, recording_attention
+from layerscope.encode import Text, encode, encode_target
+from layerscope.errors import InputError, ModelError
+from layerscope.layers import Layers, resolve_layers
+from layerscope.outputs import AXES, Outputs, stitched, unpadded
+from layerscope.pooling import Array
+from layerscope.tokens import Tokens
+from layerscope.trace import Trace, why_missing
+from layerscope.windows import fit, windows
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a pass is to bring back: layers (0 = embeddings), attention of the blocks among them, logits."""
+
+    layers: tuple[int, ...]
+    attention: bool = False
+    logits: bool = False
+    decoder: bool = False
+
+
+def run_many(
+    model: Model,
+    texts: Sequence[Text],
+    *,
+    targets: Sequence[str] | None = None,
+    layers: Layers = "all",
+    attention: bool = False,
+    logits: bool = False,
+    long: str = "window",
+    batch_tokens: int = BATCH_TOKENS,
+) -> list[Trace]:
+    """Run texts, or pairs, and bring back what was computed, in the order given. See `Model.run_many`."""
+    wanted = _wanted(model, layers, attention, logits, targets)
+    encoded = [fit(tokens, model.context_window, long) for tokens in encode(model.vocabulary, texts)]
+    decoded = _targets(model, targets, len(encoded), long)
+    items = _items(model, encoded, decoded, wanted)
+    parts: list[list[tuple[Item, Outputs]]] = [[] for _ in encoded]
+    for batch in batches(items, batch_tokens):
+        outputs = forward(model, batch, wanted)
+        for number, item in enumerate(batch):
+            parts[item.text].append((item, unpadded(outputs, number, item)))
+    return [
+        _trace(model, wanted, tokens, target, own)
+        for tokens, target, own in zip(encoded, decoded, parts, strict=True)
+    ]
+
+
+def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
+    """One pass over a batch: its outputs, padded; axes as in `outputs.AXES`, the text's after the layer's."""
+    with model.lock, ExitStack() as stack:
+        stack.enter_context(evaluation(model.hf))
+        if wanted.attention:
+            stack.enter_context(recording_attention(model.hf))
+        sites = {key: site for key, site in model.sites(wanted.attention).items() if _is_wanted(model, key, wanted)}
+        inputs = network_inputs(model, batch) | ({"output_attentions": True} if wanted.attention else {})
+        caught, output = capture(model.hf, inputs, sites, whole=wanted.logits)
+    outputs = _stacked(caught)
+    if wanted.logits:
+        outputs["logits"] = _array(_logits(model, output))
+    return outputs
+
+
+def _wanted(
+    model: Model, layers: Layers, attention: bool, logits: bool, targets: Sequence[str] | None
+) -> Wanted:
+    if logits and not model.has_head:
+        raise ModelError(f"{model.name} has no language-model head, so it gives no logits.")
+    if logits and any("pooler" not in name for name in model.untrained):
+        raise ModelError(f"The head of {model.name} is not in the checkpoint: its logits would be noise.")
+    if targets is not None and model.kind != "encoder-decoder":
+        raise InputError(f"target= is for encoder-decoders; the kind of {model.name} is {model.kind}.")
+    if logits and model.kind == "encoder-decoder" and targets is None:
+        raise InputError("The logits of an encoder-decoder are its decoder's: give target= with logits=True.")
+    return Wanted(resolve_layers(layers, model.num_layers), attention, logits, targets is not None)
+
+
+def _targets(model: Model, targets: Sequence[str] | None, count: int, long: str) -> list[Tokens | None]:
+    if targets is None:
+        return [None] * count
+    if len(targets) != count:
+        raise InputError(f"There are {count} texts and {len(targets)} targets; each text needs one.")
+    start = model.decoder_start_id
+    encoded = [encode_target(model.vocabulary, target, start) for target in targets]
+    return [fit(tokens, model.context_window, "cut" if long == "cut" else "error") for tokens in encoded]
+
+
+def _items(model: Model, encoded: list[Tokens], targets: list[Tokens | None], wanted: Wanted) -> list[Item]:
+    items = []
+    for number, (tokens, target) in enumerate(zip(encoded, targets, strict=True)):
+        pieces = windows(tokens, model.context_window, causal=model.kind == "decoder")
+        if len(pieces) > 1 and (wanted.attention or target is not None):
+            what = "attention" if wanted.attention else "a decoder's target"
+            raise InputError(
+                f"The text has {len(tokens)} tokens and the context window of {model.name} is {model.context_window}; with "
+                f"{what} it must fit. Shorten it, or give long='cut'."
+            )
+        items += [Item(number, tokens, piece, target) for piece in pieces if len(piece)]
+    return items
+
+
+def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
+    """The keyword arguments of the network's forward: tensors [text, token], padded on the right."""
+    rows = {
+        "input_ids": ([item.tokens.ids[item.window.positions] for item in batch], model.padding_id),
+        "attention_mask": ([np.ones(len(item.window), dtype=np.int64) for item in batch], 0),
+        "token_type_ids": ([item.tokens.token_type_ids[item.window.positions] for item in batch], 0),
+    }
+    if model.kind == "encoder-decoder":
+        # The encoder alone still needs a decoder input to start from; the pass stops before it is used.
+        starts = [np.array([model.decoder_start_id]) if item.target is None else item.target.ids for item in batch]
+        rows["decoder_input_ids"] = (starts, model.padding_id)
+        rows["decoder_attention_mask"] = ([np.ones(len(start), dtype=np.int64) for start in starts], 0)
+    inputs: dict[str, Any] = {
+        name: torch.from_numpy(padded(values, fill)).to(model.device)
+        for name, (values, fill) in rows.items()
+        if name in model.forward_names
+    }
+    return inputs | ({"use_cache": False} if "use_cache" in model.forward_names else {})
+
+
+def _is_wanted(model: Model, key: Key, wanted: Wanted) -> bool:
+    name, index = key
+    if name == "pooler_output":
+        return model.num_layers in wanted.layers
+    if not wanted.decoder and name not in ("hidden_states", "attentions"):
+        return False
+    return (index + 1 if "attentions" in name else index) in wanted.layers
+
+
+def _stacked(caught: dict[Key, torch.Tensor]) -> Outputs:
+    """The tensors of each output, its layers in order, as one array."""
+    series: dict[str, list[torch.Tensor]] = {}
+    for name, index in sorted(caught):
+        series.setdefault(name, []).append(caught[name, index])
+    return {
+        name: _array(torch.stack(layers) if AXES[name][0] == "L" else layers[0]) for name, layers in series.items()
+    }
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    return tensor.detach().to("cpu", torch.float32).numpy()
+
+
+def _logits(model: Model, output: Any) -> torch.Tensor:
+    """The language-model logits of an output; pretraining classes call them `prediction_logits`."""
+    logits: torch.Tensor | None = output.get("logits", output.get("prediction_logits"))
+    if logits is None or logits.shape[-1] < model.vocab_size:
+        raise ModelError(f"{type(model.hf).__name__} has no logits over its vocabulary.")
+    return logits
+
+
+def _trace(
+    model: Model, wanted: Wanted, tokens: Tokens, target: Tokens | None, parts: list[tuple[Item, Outputs]]
+) -> Trace:
+    outputs = stitched(parts) if parts else _of_nothing(model, wanted)
+    untrained_pooler = any("pooler" in name for name in model.untrained)
+    if untrained_pooler:
+        outputs.pop("pooler_output", None)
+    places = [item.window.positions[item.window.owned | ~tokens.special_mask[item.window.positions]] for item, _ in parts]
+    return Trace(
+        model=model.name,
+        kind=model.kind,
+        num_layers=model.num_layers,
+        tokens=tokens,
+        target=target,
+        layers=wanted.layers,
+        windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
+        outputs=outputs,
+        missing=why_missing(model.name, model.kind, len(parts), untrained_pooler),
+    )
+
+
+def _of_nothing(model: Model, wanted: Wanted) -> Outputs:
+    """The outputs of a text without a single token, which a tokenizer with no template makes of ""."""
+    blocks = sum(layer > 0 for layer in wanted.layers)
+    outputs = {"hidden_states": np.empty((len(wanted.layers), 0, model.hidden_size), np.float32)}
+    if wanted.attention:
+        outputs["attentions"] = np.empty((blocks, model.num_heads, 0, 0), np.float32)
+    if wanted.logits:
+        outputs["logits"] = np.empty((0, model.vocab_size), np.float32)
+    return outputs

@@ -1,0 +1,105 @@
+"""Finding where a network's outputs come into being, whatever its family calls its parts.
+
+One small pass with everything watched: each tensor that the model reports (hidden states, attentions,
+pooler output) is looked for, bit for bit, among all that went into and came out of its modules. The
+earliest place that carries it is the site from which it will be read. So there is no table of families,
+and a model whose outputs are found nowhere is refused instead of read wrongly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from layerscope.capture import Key, Site, Side, tensors, watch
+from layerscope.errors import ModelError
+
+Sites = dict[Key, Site]
+
+# Our names, and theirs for encoder-decoders: the plain names are the encoder's.
+_NAMES = {
+    "encoder_hidden_states": "hidden_states",
+    "encoder_attentions": "attentions",
+}
+
+
+def find_hidden_states(hf: Any, inputs: Mapping[str, Any]) -> Sites:
+    """The sites of every hidden state, and of the pooler output if there is one.
+
+    Raises:
+        ModelError: the model reports no hidden states, or they cannot be found in it.
+    """
+    sites = _find(hf, inputs, {"output_hidden_states": True})
+    if ("hidden_states", 0) not in sites:
+        raise ModelError(f"{type(hf).__name__} does not report its hidden states, so it cannot be read.")
+    base = getattr(hf, "base_model", hf)
+    if ("pooler_output", 0) not in sites and base is not hf:
+        # Heads for masked words drop the pooler from their output, though the pass goes through it.
+        prefix = next(name for name, module in hf.named_modules() if module is base)
+        accepted = {name: value for name, value in inputs.items() if name != "labels"}
+        inner = _find(base, accepted, {}).get(("pooler_output", 0))
+        if inner is not None:
+            sites["pooler_output", 0] = Site(f"{prefix}.{inner.module}", inner.call, inner.side, inner.path)
+    return sites
+
+
+def find_attentions(hf: Any, inputs: Mapping[str, Any]) -> Sites:
+    """The sites of the attention of every block, under an implementation that returns it.
+
+    Raises:
+        ModelError: the model returns no attention, or it cannot be found in it.
+    """
+    sites = _find(hf, inputs, {"output_attentions": True})
+    attentions = {key: site for key, site in sites.items() if "attentions" in key[0]}
+    if not attentions:
+        raise ModelError(f"{type(hf).__name__} returns no attention, whatever its implementation is set to.")
+    return attentions
+
+
+def _find(hf: Any, inputs: Mapping[str, Any], ask: Mapping[str, bool]) -> Sites:
+    seen: dict[bytes, list[tuple[int, Site]]] = {}
+    clock = 0
+
+    def see(module: str, call: int, side: Side, value: Any) -> None:
+        nonlocal clock
+        if module == "":
+            return  # the model's output itself is no place to catch its parts
+        clock += 1
+        for path, tensor in tensors(value):
+            if tensor.is_floating_point() and tensor.ndim >= 2:
+                seen.setdefault(_fingerprint(tensor), []).append((clock, Site(module, call, side, path)))
+
+    with watch(hf, None, see):
+        output = hf(**inputs, **ask)
+    sites: Sites = {}
+    for name, value in output.items():
+        if name == "pooler_output" and value is not None:
+            sites.update(_series(hf, "pooler_output", (value,), seen))
+        elif ("hidden_states" in name or "attentions" in name) and isinstance(value, tuple) and ask:
+            sites.update(_series(hf, _NAMES.get(name, name), value, seen))
+    return sites
+
+
+def _series(
+    hf: Any, name: str, values: tuple[torch.Tensor, ...], seen: Mapping[bytes, list[tuple[int, Site]]]
+) -> Sites:
+    """The sites of one output layer by layer, each later in the pass than the one before."""
+    sites: Sites = {}
+    after = 0
+    for index, value in enumerate(values):
+        places = [] if value is None else seen.get(_fingerprint(value), [])
+        later = next(((time, site) for time, site in places if time > after), None)
+        if later is None:
+            raise ModelError(
+                f"{type(hf).__name__} cannot be read: what it reports as {name}[{index}] comes out of none of its modules."
+            )
+        after, sites[name, index] = later
+    return sites
+
+
+def _fingerprint(tensor: torch.Tensor) -> bytes:
+    raw = tensor.detach().to("cpu").contiguous().view(torch.uint8) if tensor.numel() else torch.empty(0)
+    return hashlib.blake2b(raw.numpy().tobytes() + repr(tuple(tensor.shape)).encode(), digest_size=16).digest()

@@ -1,0 +1,232 @@
+"""A trace: what one pass computed for one text, as labelled arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerscope.attention import merge, one_head, units
+from layerscope.errors import InputError, ModelError, NotFoundError, unknown
+from layerscope.feature import COMBINES, Feature
+from layerscope.layers import resolve_layer
+from layerscope.pooling import POOLER, UNPOOLED, Array, pool
+from layerscope.tokens import Span, Tokens
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# For each side of the network: the output, and which tokens are its queries and its keys.
+_SIDES = {
+    "encoder": ("attentions", "tokens", "tokens"),
+    "decoder": ("decoder_attentions", "target", "target"),
+    "cross": ("cross_attentions", "target", "tokens"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a model computed for one text of T tokens; made by `Model.run`.
+
+    Layers count from 0, the embedding output; layer k is the output of block k, and the last one comes
+    after the final norm where the model has one: as `hidden_states[k]` in transformers. All arrays are
+    float32. What was not computed raises, and says how to get it.
+
+    Attributes:
+        model: the model's name.
+        kind: "encoder", "decoder" or "encoder-decoder".
+        num_layers: the number of blocks.
+        tokens: the T tokens.
+        target: for an encoder-decoder that was given a target, the D tokens that its decoder read.
+        layers: the layers that were kept, in order; all of them unless `layers=` chose.
+        windows: for each window that passed, its first token and one past its last; one for a text that
+            fits the context window.
+        outputs: the arrays by name.
+        missing: for outputs that are not there, why.
+    """
+
+    model: str
+    kind: str
+    num_layers: int
+    tokens: Tokens
+    target: Tokens | None
+    layers: tuple[int, ...]
+    windows: tuple[tuple[int, int], ...]
+    outputs: Mapping[str, Array]
+    missing: Mapping[str, str]
+
+    @property
+    def hidden_states(self) -> Array:
+        """[layer, token, hidden], of the layers that were kept; an encoder-decoder's encoder."""
+        return self._output("hidden_states")
+
+    @property
+    def attentions(self) -> Array:
+        """[layer, head, query, key] after softmax, of the blocks that were kept: `attentions[k-1]` is block k."""
+        return self._output("attentions")
+
+    @property
+    def pooler_output(self) -> Array:
+        """[hidden], the checkpoint's trained pooling layer."""
+        return self._output("pooler_output")
+
+    @property
+    def logits(self) -> Array:
+        """[token, vocabulary]; of an encoder-decoder [target token, vocabulary]."""
+        return self._output("logits")
+
+    @property
+    def decoder_hidden_states(self) -> Array:
+        """[layer, target token, hidden] of an encoder-decoder's decoder."""
+        return self._output("decoder_hidden_states")
+
+    @property
+    def decoder_attentions(self) -> Array:
+        """[layer, head, target query, target key] of an encoder-decoder's decoder."""
+        return self._output("decoder_attentions")
+
+    @property
+    def cross_attentions(self) -> Array:
+        """[layer, head, target query, key]: from what the decoder reads to what the encoder read."""
+        return self._output("cross_attentions")
+
+    def hidden_state(self, layer: int = -1) -> Array:
+        """[token, hidden] of one layer."""
+        return np.asarray(self.hidden_states[self._kept(layer)])
+
+    def attention(
+        self, layer: int = -1, head: int | str = "mean", unit: str = "token", side: str = "encoder"
+    ) -> pd.DataFrame:
+        """The attention of one block as a labelled table; rows are queries and sum to 1.
+
+        Args:
+            layer: the block, from 1; layer 0, the embeddings, has no attention.
+            head: a head, from 0, or "mean" or "max" over all heads.
+            unit: "token", or "word" for the pieces of a word merged: to it their sum, from it their mean.
+            side: of an encoder-decoder the "encoder", the "decoder", or "cross" from one to the other.
+        """
+        import pandas as pd
+
+        if side not in _SIDES:
+            raise unknown("side", side, _SIDES)
+        name, of_queries, of_keys = _SIDES[side]
+        if resolve_layer(layer, self.num_layers) == 0:
+            raise InputError(
+                f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {self.num_layers}."
+            )
+        attentions = self._output(name)
+        blocks = [number for number in self.layers if number > 0]
+        table = one_head(attentions[blocks.index(self.layers[self._kept(layer)])], head)
+        queries, query_shares = units(getattr(self, of_queries), unit)
+        keys, key_shares = units(getattr(self, of_keys), unit)
+        values = table if unit == "token" else merge(table, query_shares, key_shares)
+        return pd.DataFrame(values, index=pd.Index(queries, name="query"), columns=pd.Index(keys, name="key"))
+
+    def pool(self, pooling: str = "mean", layer: int = -1) -> Array:
+        """[hidden]: the text as one vector, by any pooling strategy, special tokens included as they are."""
+        if pooling == POOLER:
+            if resolve_layer(layer, self.num_layers) != self.num_layers:
+                raise InputError(f"The pooler reads the last layer only, {self.num_layers}; not layer {layer}.")
+            return self.pooler_output
+        if pooling == "cls" and len(self.windows) > 1:
+            raise ModelError(_OF_WINDOWS.format(len(self.windows), "[CLS]"))
+        return pool(pooling, self.hidden_state(layer), self.tokens)
+
+    def feature(self, feature: str | Feature) -> Array:
+        """A feature of the text: [hidden] where it is one column, else [layer, hidden].
+
+        >>> import layerscope as ls
+        >>> ls.load().run("Seeing is believing.").feature("mean@-4:/concat").shape
+        (1536,)
+        """
+        chosen = Feature.parse(feature) if isinstance(feature, str) else feature
+        if chosen.pooling in UNPOOLED:
+            raise InputError(f"{chosen} is no one vector; take hidden_state(layer) or word_vectors(layer).")
+        layers = chosen.resolve(self.num_layers)
+        vectors = np.stack([self.pool(chosen.pooling, layer) for layer in layers])
+        if chosen.combine is not None:
+            return COMBINES[chosen.combine](vectors)
+        return vectors if len(layers) > 1 else np.asarray(vectors[0])
+
+    def vector(
+        self,
+        what: str | tuple[int, int] | Span,
+        layer: int = -1,
+        pooling: str = "mean",
+        occurrence: int | None = None,
+    ) -> Array:
+        """[hidden]: a word or phrase in its context, its tokens pooled.
+
+        Args:
+            what: what `Tokens.find` takes, or the span that it gave.
+            layer: where to read it.
+            pooling: how its tokens become one vector.
+            occurrence: which one, from 1, if it is there more than once.
+
+        Raises:
+            NotFoundError: it is not there, or more than once with no `occurrence`.
+        """
+        span = what if isinstance(what, Span) else self.tokens.find(what, occurrence)
+        return self._pooled(span, layer, pooling)
+
+    def word_vectors(self, layer: int = -1, pooling: str = "mean") -> Array:
+        """[word, hidden]: each of `tokens.words` in its context.
+
+        Raises:
+            NotFoundError: a word has no tokens: it was cut, or the tokenizer drops it.
+        """
+        spans = self.tokens.word_spans
+        vectors = [self._pooled(span, layer, pooling) for span in spans]
+        return np.stack(vectors) if vectors else np.empty((0, self.hidden_states.shape[-1]), dtype=np.float32)
+
+    def _pooled(self, span: Span, layer: int, pooling: str) -> Array:
+        if not len(span):
+            why = "the text was cut before it" if self.tokens.num_cut else "the tokenizer drops it"
+            raise NotFoundError(f"The word {span.text!r} has no tokens: {why}.")
+        if pooling in (POOLER, "cls"):
+            raise InputError(f"Pooling {pooling!r} stands for a whole text; for a word use 'mean', 'max' or 'last'.")
+        return pool(pooling, self.hidden_state(layer)[span.slice], self.tokens)
+
+    def _kept(self, layer: int) -> int:
+        """Where a layer stands among those that were kept."""
+        number = resolve_layer(layer, self.num_layers)
+        if number not in self.layers:
+            kept = ", ".join(map(str, self.layers)) or "none"
+            raise InputError(f"Layer {number} was not kept; this trace holds {kept}. Run with layers=[{number}].")
+        return self.layers.index(number)
+
+    def _output(self, name: str) -> Array:
+        if name in self.outputs:
+            return self.outputs[name]
+        raise ModelError(self.missing.get(name, f"{self.model} computes no {name}."))
+
+
+_OF_WINDOWS = (
+    "The text passed in {} overlapping windows, each with its own {}, so there is none of the whole text. "
+    "Pool by 'mean', or run with long='cut'."
+)
+
+
+def why_missing(model: str, kind: str, windows: int, untrained_pooler: bool) -> dict[str, str]:
+    """For each output that a trace may lack, the sentence that says why and what to do."""
+    decoder = (
+        "Give the decoder something to read: run with target=."
+        if kind == "encoder-decoder"
+        else f"{model} is {'an' if kind == 'encoder' else 'a'} {kind}: it has no separate decoder."
+    )
+    pooler = f"{model} has no trained pooler."
+    if windows > 1:
+        pooler = _OF_WINDOWS.format(windows, "pooler output")
+    elif untrained_pooler:
+        pooler = f"The checkpoint of {model} has no weights for its pooler: its output would be noise. Use mean or cls."
+    ask = "Attention was not kept: run with attention=True."
+    return {
+        "attentions": ask,
+        "decoder_attentions": ask if kind == "encoder-decoder" else decoder,
+        "cross_attentions": ask if kind == "encoder-decoder" else decoder,
+        "decoder_hidden_states": decoder,
+        "logits": "The logits were not kept: run with logits=True.",
+        "pooler_output": pooler,
+    }
