@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.batching import BATCH_TOKENS, Item
 from layerscope.capture import evaluation, recording_attention
-from layerscope.encode import OwnWords, Text, encode, with_words
+from layerscope.encode import OwnWords, Text, encode, encode_target, with_words
 from layerscope.errors import InputError, ModelError
 from layerscope.layers import Layers
 from layerscope.run import network_inputs, run_many
@@ -278,7 +278,10 @@ class Model:
     def _short_inputs(self) -> dict[str, Any]:
         (tokens,) = encode(self.vocabulary, [_SHORT_TEXT])
         (window, *_) = windows(tokens, self.context_window, causal=False)
-        return network_inputs(self, [Item(0, tokens, window)])
+        target = None
+        if self.kind == "encoder-decoder":  # several tokens: attention over a single one is 1 in every layer
+            target = encode_target(self.vocabulary, _SHORT_TEXT, self.decoder_start_id)
+        return network_inputs(self, [Item(0, tokens, window, target)])
 
     @cached_property
     def _positions(self) -> int | None:

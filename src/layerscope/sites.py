@@ -101,5 +101,5 @@ def _series(
 
 
 def _fingerprint(tensor: torch.Tensor) -> bytes:
-    raw = tensor.detach().to("cpu").contiguous().view(torch.uint8) if tensor.numel() else torch.empty(0)
-    return hashlib.blake2b(raw.numpy().tobytes() + repr(tuple(tensor.shape)).encode(), digest_size=16).digest()
+    values = tensor.detach().to("cpu").reshape(-1).clone().view(torch.uint8)
+    return hashlib.blake2b(values.numpy().tobytes() + repr(tuple(tensor.shape)).encode(), digest_size=16).digest()
