@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 import layerscope as ls
 from tiny import FAMILIES, build
+
+# No timing decides a test, and the same examples are tried everywhere.
+settings.register_profile("layerscope", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("layerscope")
 
 torch.set_num_threads(1)  # the suite runs in as many processes as there are cores
 

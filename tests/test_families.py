@@ -8,7 +8,13 @@ import oracle
 from layerscope.errors import InputError, ModelError
 
 TEXT = "Then I tried to find some way of embracing my mother's ghost."
-TEXTS = [TEXT, "Hi!", "The bank of the river was steep and green, and nobody walked there.", "我去银行 🙂 café", "a b c"]
+TEXTS = [
+    TEXT,
+    "Hi!",
+    "The bank of the river was steep and green, and nobody walked there.",
+    "我去银行 🙂 café",
+    "a b c",
+]
 ENCODER_DECODERS = ("t5", "bart")
 TOLERANCE = 1e-5
 

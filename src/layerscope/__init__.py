@@ -17,18 +17,18 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from layerscope import samples as samples
+    from layerscope.analysis.embeddings import embeddings as embeddings
+    from layerscope.analysis.similarity import similarity as similarity
+    from layerscope.analysis.verify import verify as verify
     from layerscope.checkpoint import load as load
     from layerscope.checkpoint import wrap as wrap
-    from layerscope.embeddings import embeddings as embeddings
     from layerscope.errors import LayerscopeError as LayerscopeError
-    from layerscope.feature import Feature as Feature
     from layerscope.model import Model as Model
-    from layerscope.pooling import pooling as pooling
-    from layerscope.similarity import similarity as similarity
+    from layerscope.reduce.feature import Feature as Feature
+    from layerscope.reduce.pooling import pooling as pooling
     from layerscope.tokens import Span as Span
     from layerscope.tokens import Tokens as Tokens
     from layerscope.trace import Trace as Trace
-    from layerscope.verify import verify as verify
 
 # The public names and where they live.
 _HOMES = {
@@ -38,16 +38,16 @@ _HOMES = {
     "Tokens": "tokens",
     "Span": "tokens",
     "Trace": "trace",
-    "pooling": "pooling",
-    "Feature": "feature",
-    "similarity": "similarity",
-    "embeddings": "embeddings",
-    "verify": "verify",
+    "pooling": "reduce.pooling",
+    "Feature": "reduce.feature",
+    "similarity": "analysis.similarity",
+    "embeddings": "analysis.embeddings",
+    "verify": "analysis.verify",
     "samples": "samples",
     "LayerscopeError": "errors",
 }
 
-__all__ = [*_HOMES]  # noqa: PLE0604
+__all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:

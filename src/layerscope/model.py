@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from layerscope.batching import BATCH_TOKENS, Item
-from layerscope.capture import evaluation, recording_attention
-from layerscope.encode import OwnWords, Text, encode, encode_target, with_words
+from layerscope.encode import OwnWords, Text, encode, with_words
 from layerscope.errors import InputError, ModelError
-from layerscope.layers import Layers
-from layerscope.run import network_inputs, run_many
-from layerscope.sites import Sites, find_attentions, find_hidden_states
+from layerscope.network.batching import BATCH_TOKENS
+from layerscope.network.capture import evaluation, recording_attention
+from layerscope.network.inputs import forward_names, inputs_of
+from layerscope.network.limits import context_window
+from layerscope.network.sites import Sites, find_attentions, find_hidden_states
+from layerscope.reduce.layers import Layers
+from layerscope.run import run_many
 from layerscope.tokens import Tokens
 from layerscope.trace import Trace
 from layerscope.vocabulary import Vocabulary
-from layerscope.windows import windows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from layerscope.describe import Description
-
-# Tokenizers that know no limit report this or more.
-_NO_LIMIT = 10**9
+    from layerscope.analysis.describe import Description
 
 _SHORT_TEXT = "Seeing is believing."
 
@@ -80,7 +77,9 @@ class Model:
         if self.config.is_encoder_decoder:
             return "encoder-decoder"
         family = self.config.model_type
-        is_masked = family in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(self.config, "is_decoder", False)
+        is_masked = family in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(
+            self.config, "is_decoder", False
+        )
         is_causal = family in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
         return "decoder" if is_causal and not is_masked else "encoder"
 
@@ -115,9 +114,7 @@ class Model:
 
         The smaller of what the tokenizer and the network allow.
         """
-        limits = [self.tokenizer.model_max_length, self._positions]
-        known = [int(limit) for limit in limits if limit is not None and limit < _NO_LIMIT]
-        return min(known, default=None)
+        return context_window(self.hf, self.tokenizer)
 
     @property
     def device(self) -> Any:
@@ -129,6 +126,16 @@ class Model:
         """Whether there is a head that gives logits over the vocabulary."""
         return self.hf.get_output_embeddings() is not None
 
+    @property
+    def untrained_head(self) -> bool:
+        """Whether the checkpoint lacks weights for the head, so that its logits would be noise."""
+        return any("pooler" not in name for name in self.untrained)
+
+    @property
+    def untrained_pooler(self) -> bool:
+        """Whether the checkpoint lacks weights for the pooler, so that its output would be noise."""
+        return any("pooler" in name for name in self.untrained)
+
     @cached_property
     def vocabulary(self) -> Vocabulary:
         """What the tokenizer's ids spell."""
@@ -136,13 +143,8 @@ class Model:
 
     @cached_property
     def forward_names(self) -> frozenset[str]:
-        """The inputs to give the network: those that its forward names and, of the tokens, its tokenizer makes."""
-        accepted = set(inspect.signature(self.hf.forward).parameters)
-        if "kwargs" in accepted or "model_kwargs" in accepted:
-            accepted.add("use_cache")
-        if "token_type_ids" not in self.tokenizer.model_input_names:
-            accepted.discard("token_type_ids")
-        return frozenset(accepted)
+        """The names of the inputs that the network is given."""
+        return forward_names(self.hf, self.tokenizer)
 
     @property
     def padding_id(self) -> int:
@@ -156,10 +158,14 @@ class Model:
         if start is None:
             start = getattr(getattr(self.hf, "generation_config", None), "decoder_start_token_id", None)
         if start is None:
-            raise ModelError(f"{self.name} does not say which token its decoder starts from (decoder_start_token_id).")
+            raise ModelError(
+                f"{self.name} does not say which token its decoder starts from (decoder_start_token_id)."
+            )
         return int(start)
 
-    def tokenize(self, text: str | None = None, pair: str | None = None, words: OwnWords | None = None) -> Tokens:
+    def tokenize(
+        self, text: str | None = None, pair: str | None = None, words: OwnWords | None = None
+    ) -> Tokens:
         """The tokens of a text, or of a pair, as the network would read them.
 
         Args:
@@ -251,7 +257,7 @@ class Model:
 
     def describe(self) -> Description:
         """Modules, parameters by component, tied weights, limits, and where the weights came from."""
-        from layerscope.describe import describe
+        from layerscope.analysis.describe import describe
 
         return describe(self)
 
@@ -263,7 +269,9 @@ class Model:
                 found = sum(name == "hidden_states" for name, _ in self._sites[False])
                 if found != self.num_layers + 1:
                     del self._sites[False]
-                    raise ModelError(f"{self.name} has {self.num_layers} layers and reports {found} hidden states.")
+                    raise ModelError(
+                        f"{self.name} has {self.num_layers} layers and reports {found} hidden states."
+                    )
             if attention and True not in self._sites:
                 inputs = self._short_inputs()
                 with recording_attention(self.hf):
@@ -271,39 +279,20 @@ class Model:
                     recorded = self.hf(**inputs, output_hidden_states=True, output_attentions=True)
                 plain = self.hf(**inputs, output_hidden_states=True)
                 if not _agree(plain, recorded):
-                    raise ModelError(f"{self.name} computes something else when it is asked for its attention; it is not shown.")
+                    raise ModelError(
+                        f"{self.name} computes something else when it is asked for its attention; it is not shown."
+                    )
                 self._sites[True] = self._sites[False] | found_too
             return self._sites[attention]
 
     def _short_inputs(self) -> dict[str, Any]:
         (tokens,) = encode(self.vocabulary, [_SHORT_TEXT])
-        (window, *_) = windows(tokens, self.context_window, causal=False)
-        target = None
-        if self.kind == "encoder-decoder":  # several tokens: attention over a single one is 1 in every layer
-            target = encode_target(self.vocabulary, _SHORT_TEXT, self.decoder_start_id)
-        return network_inputs(self, [Item(0, tokens, window, target)])
-
-    @cached_property
-    def _positions(self) -> int | None:
-        """How many positions the network has: its table of learned ones, or else what its configuration says."""
-        for name, module in self.hf.named_modules():
-            is_table = hasattr(module, "num_embeddings") and name.rpartition(".")[2] in _POSITION_TABLES
-            if is_table and "relative" not in name:
-                padding = getattr(module, "padding_idx", None)
-                return int(module.num_embeddings) - int(getattr(module, "offset", 0 if padding is None else padding + 1))
-        for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
-            if self.config.model_type not in _NO_POSITIONS and getattr(self.config, name, None):
-                return int(getattr(self.config, name))
-        return None
+        return inputs_of(self, tokens)
 
 
 def _agree(one: Any, other: Any) -> bool:
     """Whether two passes ended in the same hidden states, up to the rounding of another implementation."""
-    ours, theirs = (out.get("hidden_states", out.get("decoder_hidden_states"))[-1].float() for out in (one, other))
-    return bool((ours - theirs).abs().max() <= 0.02 * ours.abs().max())
-
-
-_POSITION_TABLES = frozenset({"position_embeddings", "embed_positions", "wpe", "position_embedding"})
-
-# Relative positions only: their configurations speak of the length they were trained on, which is no limit.
-_NO_POSITIONS = frozenset({"t5", "mt5", "umt5", "longt5", "bloom", "mpt", "xlnet"})
+    ours, theirs = (
+        out.get("hidden_states", out.get("decoder_hidden_states"))[-1].float() for out in (one, other)
+    )
+    return not bool((ours - theirs).abs().max() > 0.02 * ours.abs().max())

@@ -14,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from layerscope.batching import BATCH_TOKENS, Item, batches, padded
-from layerscope.capture import Key, capture, evaluation, recording_attention
 from layerscope.encode import Text, encode, encode_target
 from layerscope.errors import InputError, ModelError
-from layerscope.layers import Layers, resolve_layers
-from layerscope.outputs import AXES, Outputs, stitched, unpadded
-from layerscope.pooling import Array
+from layerscope.network.batching import BATCH_TOKENS, Item, batches
+from layerscope.network.capture import Key, capture, evaluation, recording_attention
+from layerscope.network.inputs import network_inputs
+from layerscope.network.outputs import AXES, Outputs, stitched, unpadded
+from layerscope.network.windows import fit, windows
+from layerscope.reduce.layers import Layers, resolve_layers
+from layerscope.reduce.pooling import Array
 from layerscope.tokens import Tokens
 from layerscope.trace import Trace, why_missing
-from layerscope.windows import fit, windows
 
 if TYPE_CHECKING:
     from layerscope.model import Model
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -71,7 +73,9 @@ def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
         stack.enter_context(evaluation(model.hf))
         if wanted.attention:
             stack.enter_context(recording_attention(model.hf))
-        sites = {key: site for key, site in model.sites(wanted.attention).items() if _is_wanted(model, key, wanted)}
+        sites = {
+            key: site for key, site in model.sites(wanted.attention).items() if _is_wanted(model, key, wanted)
+        }
         inputs = network_inputs(model, batch) | ({"output_attentions": True} if wanted.attention else {})
         caught, output = capture(model.hf, inputs, sites, whole=wanted.logits)
     outputs = _stacked(caught)
@@ -85,7 +89,7 @@ def _wanted(
 ) -> Wanted:
     if logits and not model.has_head:
         raise ModelError(f"{model.name} has no language-model head, so it gives no logits.")
-    if logits and any("pooler" not in name for name in model.untrained):
+    if logits and model.untrained_head:
         raise ModelError(f"The head of {model.name} is not in the checkpoint: its logits would be noise.")
     if targets is not None and model.kind != "encoder-decoder":
         raise InputError(f"target= is for encoder-decoders; the kind of {model.name} is {model.kind}.")
@@ -111,31 +115,11 @@ def _items(model: Model, encoded: list[Tokens], targets: list[Tokens | None], wa
         if len(pieces) > 1 and (wanted.attention or target is not None):
             what = "attention" if wanted.attention else "a decoder's target"
             raise InputError(
-                f"The text has {len(tokens)} tokens and the context window of {model.name} is {model.context_window}; with "
-                f"{what} it must fit. Shorten it, or give long='cut'."
+                f"The text has {len(tokens)} tokens and the context window of {model.name} is "
+                f"{model.context_window}; with {what} it must fit. Shorten it, or give long='cut'."
             )
         items += [Item(number, tokens, piece, target) for piece in pieces if len(piece)]
     return items
-
-
-def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
-    """The keyword arguments of the network's forward: tensors [text, token], padded on the right."""
-    rows = {
-        "input_ids": ([item.tokens.ids[item.window.positions] for item in batch], model.padding_id),
-        "attention_mask": ([np.ones(len(item.window), dtype=np.int64) for item in batch], 0),
-        "token_type_ids": ([item.tokens.token_type_ids[item.window.positions] for item in batch], 0),
-    }
-    if model.kind == "encoder-decoder":
-        # The encoder alone still needs a decoder input to start from; the pass stops before it is used.
-        starts = [np.array([model.decoder_start_id]) if item.target is None else item.target.ids for item in batch]
-        rows["decoder_input_ids"] = (starts, model.padding_id)
-        rows["decoder_attention_mask"] = ([np.ones(len(start), dtype=np.int64) for start in starts], 0)
-    inputs: dict[str, Any] = {
-        name: torch.from_numpy(padded(values, fill)).to(model.device)
-        for name, (values, fill) in rows.items()
-        if name in model.forward_names
-    }
-    return inputs | ({"use_cache": False} if "use_cache" in model.forward_names else {})
 
 
 def _is_wanted(model: Model, key: Key, wanted: Wanted) -> bool:
@@ -153,12 +137,13 @@ def _stacked(caught: dict[Key, torch.Tensor]) -> Outputs:
     for name, index in sorted(caught):
         series.setdefault(name, []).append(caught[name, index])
     return {
-        name: _array(torch.stack(layers) if AXES[name][0] == "L" else layers[0]) for name, layers in series.items()
+        name: _array(torch.stack(layers) if AXES[name][0] == "L" else layers[0])
+        for name, layers in series.items()
     }
 
 
 def _array(tensor: torch.Tensor) -> Array:
-    return tensor.detach().to("cpu", torch.float32).numpy()
+    return np.asarray(tensor.detach().to("cpu", torch.float32).numpy())
 
 
 def _logits(model: Model, output: Any) -> torch.Tensor:
@@ -173,10 +158,12 @@ def _trace(
     model: Model, wanted: Wanted, tokens: Tokens, target: Tokens | None, parts: list[tuple[Item, Outputs]]
 ) -> Trace:
     outputs = stitched(parts) if parts else _of_nothing(model, wanted)
-    untrained_pooler = any("pooler" in name for name in model.untrained)
-    if untrained_pooler:
+    if model.untrained_pooler:
         outputs.pop("pooler_output", None)
-    places = [item.window.positions[item.window.owned | ~tokens.special_mask[item.window.positions]] for item, _ in parts]
+    places = [
+        item.window.positions[item.window.owned | ~tokens.special_mask[item.window.positions]]
+        for item, _ in parts
+    ]
     return Trace(
         model=model.name,
         kind=model.kind,
@@ -186,7 +173,7 @@ def _trace(
         layers=wanted.layers,
         windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
         outputs=outputs,
-        missing=why_missing(model.name, model.kind, len(parts), untrained_pooler),
+        missing=why_missing(model.name, model.kind, len(parts), model.untrained_pooler),
     )
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerscope.attention import merge, one_head, units
 from layerscope.errors import InputError, ModelError, NotFoundError, unknown
-from layerscope.feature import COMBINES, Feature
-from layerscope.layers import resolve_layer
-from layerscope.pooling import POOLER, UNPOOLED, Array, pool
+from layerscope.reduce.attention import merge, one_head, units
+from layerscope.reduce.feature import COMBINES, Feature
+from layerscope.reduce.layers import resolve_layer
+from layerscope.reduce.pooling import POOLER, UNPOOLED, Array, pool
 from layerscope.tokens import Span, Tokens
 
 if TYPE_CHECKING:
@@ -118,17 +118,23 @@ class Trace:
             )
         attentions = self._output(name)
         blocks = [number for number in self.layers if number > 0]
-        table = one_head(attentions[blocks.index(self.layers[self._kept(layer)])], head)
-        queries, query_shares = units(getattr(self, of_queries), unit)
-        keys, key_shares = units(getattr(self, of_keys), unit)
-        values = table if unit == "token" else merge(table, query_shares, key_shares)
-        return pd.DataFrame(values, index=pd.Index(queries, name="query"), columns=pd.Index(keys, name="key"))
+        heads = attentions[blocks.index(self.layers[self._kept(layer)])]
+        queries, keys = units(getattr(self, of_queries), unit), units(getattr(self, of_keys), unit)
+        if unit != "token":
+            heads = merge(heads, queries.shares, keys.shares)
+        return pd.DataFrame(
+            one_head(heads, head),
+            index=pd.Index(queries.labels, name="query"),
+            columns=pd.Index(keys.labels, name="key"),
+        )
 
     def pool(self, pooling: str = "mean", layer: int = -1) -> Array:
         """[hidden]: the text as one vector, by any pooling strategy, special tokens included as they are."""
         if pooling == POOLER:
             if resolve_layer(layer, self.num_layers) != self.num_layers:
-                raise InputError(f"The pooler reads the last layer only, {self.num_layers}; not layer {layer}.")
+                raise InputError(
+                    f"The pooler reads the last layer only, {self.num_layers}; not layer {layer}."
+                )
             return self.pooler_output
         if pooling == "cls" and len(self.windows) > 1:
             raise ModelError(_OF_WINDOWS.format(len(self.windows), "[CLS]"))
@@ -186,7 +192,9 @@ class Trace:
             why = "the text was cut before it" if self.tokens.num_cut else "the tokenizer drops it"
             raise NotFoundError(f"The word {span.text!r} has no tokens: {why}.")
         if pooling in (POOLER, "cls"):
-            raise InputError(f"Pooling {pooling!r} stands for a whole text; for a word use 'mean', 'max' or 'last'.")
+            raise InputError(
+                f"Pooling {pooling!r} stands for a whole text; for a word use 'mean', 'max' or 'last'."
+            )
         return pool(pooling, self.hidden_state(layer)[span.slice], self.tokens)
 
     def _kept(self, layer: int) -> int:
@@ -194,7 +202,9 @@ class Trace:
         number = resolve_layer(layer, self.num_layers)
         if number not in self.layers:
             kept = ", ".join(map(str, self.layers)) or "none"
-            raise InputError(f"Layer {number} was not kept; this trace holds {kept}. Run with layers=[{number}].")
+            raise InputError(
+                f"Layer {number} was not kept; this trace holds {kept}. Run with layers=[{number}]."
+            )
         return self.layers.index(number)
 
     def _output(self, name: str) -> Array:

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from layerscope.capture import Key, Site, Side, tensors, watch
 from layerscope.errors import ModelError
+from layerscope.network.capture import Key, Side, Site, tensors, watch
 
 Sites = dict[Key, Site]
 
@@ -94,7 +94,8 @@ def _series(
         later = next(((time, site) for time, site in places if time > after), None)
         if later is None:
             raise ModelError(
-                f"{type(hf).__name__} cannot be read: what it reports as {name}[{index}] comes out of none of its modules."
+                f"{type(hf).__name__} cannot be read: what it reports as {name}[{index}] comes out of none of its "
+                "modules."
             )
         after, sites[name, index] = later
     return sites
@@ -102,4 +103,6 @@ def _series(
 
 def _fingerprint(tensor: torch.Tensor) -> bytes:
     values = tensor.detach().to("cpu").reshape(-1).clone().view(torch.uint8)
-    return hashlib.blake2b(values.numpy().tobytes() + repr(tuple(tensor.shape)).encode(), digest_size=16).digest()
+    return hashlib.blake2b(
+        values.numpy().tobytes() + repr(tuple(tensor.shape)).encode(), digest_size=16
+    ).digest()

@@ -19,7 +19,7 @@ def resolve_layer(layer: int, num_layers: int) -> int:
     >>> resolve_layer(-1, 12)
     12
     """
-    if isinstance(layer, bool) or not isinstance(layer, int) and not hasattr(layer, "__index__"):
+    if isinstance(layer, bool) or (not isinstance(layer, int) and not hasattr(layer, "__index__")):
         raise InputError(f"A layer is a whole number, not {layer!r}.")
     if not -num_layers - 1 <= layer <= num_layers:
         raise InputError(

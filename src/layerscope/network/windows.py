@@ -48,7 +48,9 @@ def fit(tokens: Tokens, size: int | None, long: str) -> Tokens:
         return tokens
     if long == "cut":
         return cut(tokens, size)
-    length = f"The text has {len(tokens)} tokens, special ones included, and the model's context window {size}."
+    length = (
+        f"The text has {len(tokens)} tokens, special ones included, and the model's context window {size}."
+    )
     if long == "error":
         raise InputError(f"{length} Shorten it, or give long='window' or long='cut'.")
     if tokens.pair is not None:
@@ -102,7 +104,9 @@ def _capacity(tokens: Tokens, size: int) -> int:
     """How many tokens of a text fit beside the special ones."""
     special = int(tokens.special_mask.sum())
     if special >= size:
-        raise InputError(f"The template's {special} special tokens leave no room for text in a window of {size}.")
+        raise InputError(
+            f"The template's {special} special tokens leave no room for text in a window of {size}."
+        )
     return size - special
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -56,7 +56,11 @@ def watch(hf: Any, modules: Iterable[str] | None, see: See) -> Iterator[None]:
 
     `value` is `(args, kwargs)` on the way in, and whatever the module returned on the way out.
     """
-    chosen = dict(hf.named_modules()) if modules is None else {name: hf.get_submodule(name) for name in set(modules)}
+    chosen = (
+        dict(hf.named_modules())
+        if modules is None
+        else {name: hf.get_submodule(name) for name in set(modules)}
+    )
     entered = dict.fromkeys(chosen, 0)
     handles = []
 
@@ -106,12 +110,21 @@ def capture(
             raise _Stop
 
     output = None
-    with watch(hf, [site.module for site in sites.values()], see):
-        try:
-            output = hf(**inputs)
-        except _Stop:
-            pass
+    with watch(hf, [site.module for site in sites.values()], see), suppress(_Stop):
+        output = hf(**inputs)
     return caught, output
+
+
+def observe(hf: Any, inputs: Mapping[str, Any], see: See, until: Site) -> None:
+    """Run the network with every module watched, up to and with the moment when a site is passed."""
+
+    def see_or_stop(module: str, call: int, side: Side, value: Any) -> None:
+        see(module, call, side, value)
+        if (module, call, side) == (until.module, until.call, until.side):
+            raise _Stop
+
+    with watch(hf, None, see_or_stop), suppress(_Stop):
+        hf(**inputs)
 
 
 @contextmanager

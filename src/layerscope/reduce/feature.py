@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from layerscope.errors import InputError, unknown
-from layerscope.layers import check_layers, resolve_layers
-from layerscope.pooling import POOLER, UNPOOLED, Array, pooling_names
+from layerscope.reduce.layers import check_layers, resolve_layers
+from layerscope.reduce.pooling import POOLER, UNPOOLED, Array, pooling_names
 
 # Each takes [layer, hidden] and gives [hidden], or [layer × hidden] for concat.
 COMBINES: dict[str, Callable[[Array], Array]] = {
@@ -49,9 +49,13 @@ class Feature:
         if self.combine is not None and self.combine not in COMBINES:
             raise unknown("way to combine layers", self.combine, COMBINES)
         if self.combine is not None and self.pooling in (POOLER, *UNPOOLED):
-            raise InputError(f"{self.pooling!r} cannot be combined over layers; write {self.pooling}@{self.layers}.")
+            raise InputError(
+                f"{self.pooling!r} cannot be combined over layers; write {self.pooling}@{self.layers}."
+            )
         if self.pooling == POOLER and self.layers != "-1":
-            raise InputError(f"The pooler reads the last layer only: write pooler@-1, not pooler@{self.layers}.")
+            raise InputError(
+                f"The pooler reads the last layer only: write pooler@-1, not pooler@{self.layers}."
+            )
 
     @classmethod
     def parse(cls, text: str) -> Feature:

@@ -39,7 +39,9 @@ def pooling(name: str) -> Callable[[Pooling], Pooling]:
         InputError: the name is taken, or is not a plain word (features are written `name@layers`).
     """
     if not name.isidentifier() or name in POOLINGS or name == POOLER or name in UNPOOLED:
-        raise InputError(f"A pooling's name must be a new plain word; {name!r} is taken or has other signs in it.")
+        raise InputError(
+            f"A pooling's name must be a new plain word; {name!r} is taken or has other signs in it."
+        )
 
     def register(function: Pooling) -> Pooling:
         POOLINGS[name] = function
@@ -63,7 +65,9 @@ def pool(name: str, states: Array, tokens: Tokens) -> Array:
     if name not in POOLINGS:
         raise unknown("pooling", name, pooling_names())
     if not len(states):
-        raise InputError("There is no token to pool: the text is empty and this tokenizer adds no special tokens.")
+        raise InputError(
+            "There is no token to pool: the text is empty and this tokenizer adds no special tokens."
+        )
     return POOLINGS[name](states, tokens)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from layerscope.batching import Item
-from layerscope.pooling import Array
+from layerscope.network.batching import Item
+from layerscope.reduce.pooling import Array
 
 # L layers kept, T tokens, D tokens that the decoder reads; "." any other axis, taken whole.
 AXES = {
@@ -59,6 +59,6 @@ def stitched(parts: Sequence[tuple[Item, Outputs]]) -> Outputs:
         shape = [len(first.tokens) if number == axis else size for number, size in enumerate(array.shape)]
         whole[name] = np.empty(shape, dtype=array.dtype)
         for item, own in parts:
-            into = (slice(None),) * axis
-            whole[name][(*into, item.window.positions[item.window.owned])] = own[name][(*into, item.window.owned)]
+            rows = np.moveaxis(whole[name], axis, 0)  # a view: writing to it writes to the whole
+            rows[item.window.positions[item.window.owned]] = np.moveaxis(own[name], axis, 0)[item.window.owned]
     return whole

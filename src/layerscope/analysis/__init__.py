@@ -1,0 +1,1 @@
+"""Questions put to a model, each answered by one call."""

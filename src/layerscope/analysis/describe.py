@@ -1,0 +1,172 @@
+"""Describing a model: its modules in brief, its parameters by component, its limits, where it came from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from layerscope.bundled import sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.model import Model
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of the network: how many parameter tensors and parameters it has, tied ones counted once."""
+
+    name: str
+    tensors: int
+    parameters: int
+    part: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model is.
+
+    Attributes:
+        name, architecture, family, kind: what it is called, its transformers class and family, its kind.
+        num_layers, num_heads, hidden_size, vocab_size, context_window: its sizes and limits.
+        dtype, device: how its weights are held.
+        head: the class of its output head, None if it is bare.
+        components: the parts in order, each with `part` "body" or "head".
+        tied: pairs of parameter names that are one tensor.
+        untrained: parameters that the checkpoint has no weights for.
+        tree: the modules in brief, repeated blocks once.
+        revision: the commit of a Hub id.
+        weights: the weight files with their SHA-256.
+    """
+
+    name: str
+    architecture: str
+    family: str
+    kind: str
+    num_layers: int
+    num_heads: int
+    hidden_size: int
+    vocab_size: int
+    context_window: int | None
+    dtype: str
+    device: str
+    head: str | None
+    components: tuple[Component, ...]
+    tied: tuple[tuple[str, str], ...]
+    untrained: tuple[str, ...]
+    tree: str
+    revision: str | None
+    weights: dict[str, str]
+
+    @property
+    def parameters(self) -> int:
+        """All parameters, tied ones counted once."""
+        return sum(component.parameters for component in self.components)
+
+    @property
+    def body(self) -> tuple[int, int]:
+        """Tensors and parameters without the head: (199, 109,482,240) for bert-base-uncased."""
+        own = [component for component in self.components if component.part == "body"]
+        return sum(one.tensors for one in own), sum(one.parameters for one in own)
+
+    def table(self) -> pd.DataFrame:
+        """One row a component: its part, parameter tensors, parameters."""
+        import pandas as pd
+
+        rows = pd.DataFrame([asdict(component) for component in self.components])
+        return rows.set_index("name")[["part", "tensors", "parameters"]].rename_axis("component")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return asdict(self) | {"parameters": self.parameters}
+
+
+def describe(model: Model) -> Description:
+    """Describe a model; the weight files are read once for their SHA-256. See `Model.describe`."""
+    hf = model.hf
+    parameter = next(hf.parameters())
+    output = hf.get_output_embeddings()
+    return Description(
+        name=model.name,
+        architecture=type(hf).__name__,
+        family=model.config.model_type,
+        kind=model.kind,
+        num_layers=model.num_layers,
+        num_heads=model.num_heads,
+        hidden_size=model.hidden_size,
+        vocab_size=model.vocab_size,
+        context_window=model.context_window,
+        dtype=str(parameter.dtype).removeprefix("torch."),
+        device=str(parameter.device),
+        head=None if output is None else _head_name(hf),
+        components=_components(hf),
+        tied=_tied(hf),
+        untrained=tuple(sorted(model.untrained)),
+        tree=_tree(hf),
+        revision=model.source.revision,
+        weights={path.name: sha256(path) for path in model.source.weights},
+    )
+
+
+def _head_name(hf: Any) -> str:
+    outside = [name for name, module in hf.named_children() if module is not hf.base_model]
+    return ", ".join(outside) or type(hf).__name__
+
+
+def _components(hf: Any) -> tuple[Component, ...]:
+    """The children of the body, and the heads beside it, each with the parameters that none before it has."""
+    body = hf.base_model
+    parts = [(name, module, "body") for name, module in body.named_children()]
+    if body is not hf:
+        parts += [(name, module, "head") for name, module in hf.named_children() if module is not body]
+    seen: set[int] = set()
+    found = []
+    for name, module, part in parts:
+        own = [p for p in module.parameters() if id(p) not in seen]
+        seen |= {id(p) for p in own}
+        if own:
+            found.append(Component(name, len(own), sum(p.numel() for p in own), part))
+    loose = [p for p in hf.parameters() if id(p) not in seen]
+    if loose:
+        found.append(Component("(own)", len(loose), sum(p.numel() for p in loose), "body"))
+    return tuple(found)
+
+
+def _tied(hf: Any) -> tuple[tuple[str, str], ...]:
+    first: dict[int, str] = {}
+    pairs = []
+    for name, parameter in hf.named_parameters(remove_duplicate=False):
+        if id(parameter) in first:
+            pairs.append((first[id(parameter)], name))
+        first.setdefault(id(parameter), name)
+    return tuple(pairs)
+
+
+def _tree(module: Any, name: str = "", depth: int = 0) -> str:
+    """The modules as an indented list; blocks that are alike once, with their number."""
+    label = f"{name}: " if name else ""
+    lines = ["  " * depth + label + _label(module)]
+    children = list(module.named_children())
+    while children:
+        child_name, child = children.pop(0)
+        shape = _shape(child)
+        alike = [child_name]
+        while (
+            children and _shape(children[0][1]) == shape and children[0][0].isdigit() and child_name.isdigit()
+        ):
+            alike.append(children.pop(0)[0])
+        shown = child_name if len(alike) == 1 else f"{alike[0]}-{alike[-1]} ({len(alike)} ×)"
+        lines.append(_tree(child, shown, depth + 1))
+    return "\n".join(lines)
+
+
+def _label(module: Any) -> str:
+    """A module's class and what it says of itself; of one that holds others only the class."""
+    extra = "" if any(True for _ in module.children()) else module.extra_repr()
+    return f"{type(module).__name__}({extra})" if extra else type(module).__name__
+
+
+def _shape(module: Any) -> str:
+    """What makes two modules alike: their whole description."""
+    return repr(module)

@@ -1,0 +1,120 @@
+"""Similarity: texts, words or tokens against each other, by the cosine of their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerscope.errors import InputError, unknown
+from layerscope.reduce.pooling import Array
+from layerscope.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.model import Model
+
+UNITS = ("text", "word", "token")
+
+# Texts that pass before their vectors are pooled and their traces dropped.
+_CHUNK = 256
+
+
+def similarity(
+    model: Model,
+    a: str | Sequence[str],
+    b: str | Sequence[str] | None = None,
+    unit: str = "text",
+    layer: int = -1,
+    pooling: str = "mean",
+) -> pd.DataFrame:
+    """The cosine similarity of every unit of `a` with every unit of `b`: higher is closer, at most 1.
+
+    Each text passes through the network once, only as deep as `layer`; then it is one matrix product.
+
+    Args:
+        model: the model that gives the vectors.
+        a: a text or texts.
+        b: what to compare with; None for `a` itself.
+        unit: "text" for whole texts; "word" or "token" for those of one text against those of another.
+        layer: where to read the vectors.
+        pooling: how tokens become the vector of a text or of a word.
+
+    Returns:
+        a table with the units of `a` as rows and those of `b` as columns.
+
+    Raises:
+        InputError: several texts where words or tokens were asked for, or an unknown unit or pooling.
+
+    >>> import layerscope as ls
+    >>> table = ls.similarity(ls.load(), ["an apple", "an orange"], "a fruit")
+    >>> table.shape
+    (2, 1)
+    """
+    if unit not in UNITS:
+        raise unknown("unit", unit, UNITS)
+    firsts, seconds = _texts(a, unit), _texts(b, unit) if b is not None else None
+    labels, vectors = _vectors(model, firsts, unit, layer, pooling)
+    if seconds is None:
+        return table(labels, vectors, labels, vectors)
+    return table(labels, vectors, *_vectors(model, seconds, unit, layer, pooling))
+
+
+def compare(
+    model: Model, a: str, b: str, layer: int = -1, pooling: str = "mean"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Two texts against each other as wholes, and the words of `a` against those of `b`, in one pass.
+
+    Returns:
+        the table of texts, 2 × 2, and the table of words.
+    """
+    traces = model.run_many([a, b], layers=layer)
+    pooled = np.stack([trace.pool(pooling, layer) for trace in traces])
+    (rows, first), (columns, second) = (_units(trace, "word", layer, "mean") for trace in traces)
+    return table([a, b], pooled, [a, b], pooled), table(rows, first, columns, second)
+
+
+def cosine(a: Array, b: Array) -> Array:
+    """[row of a, row of b]: the cosine of every pair; undefined (NaN) for a vector of zeros."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(_unit_length(a) @ _unit_length(b).T)
+
+
+def table(rows: Sequence[str], a: Array, columns: Sequence[str], b: Array) -> pd.DataFrame:
+    """The cosine of every pair as a labelled table."""
+    import pandas as pd
+
+    return pd.DataFrame(cosine(a, b), index=pd.Index(rows), columns=pd.Index(columns))
+
+
+def _unit_length(vectors: Array) -> Array:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def _texts(given: str | Sequence[str], unit: str) -> list[str]:
+    texts = [given] if isinstance(given, str) else list(given)
+    if not texts:
+        raise InputError("There is nothing to compare: the list of texts is empty.")
+    if unit != "text" and len(texts) > 1:
+        raise InputError(f"Comparing by {unit} takes one text on each side; {len(texts)} were given.")
+    return texts
+
+
+def _vectors(model: Model, texts: list[str], unit: str, layer: int, pooling: str) -> tuple[list[str], Array]:
+    """The labels and vectors of the units: [unit], [unit, hidden]."""
+    if unit == "text":
+        vectors = []
+        for start in range(0, len(texts), _CHUNK):
+            traces = model.run_many(texts[start : start + _CHUNK], layers=layer)
+            vectors += [trace.pool(pooling, layer) for trace in traces]
+        return texts, np.stack(vectors)
+    return _units(model.run(texts[0], layers=layer), unit, layer, pooling)
+
+
+def _units(trace: Trace, unit: str, layer: int, pooling: str) -> tuple[list[str], Array]:
+    """The labels and vectors of the tokens or words of one text."""
+    if unit == "token":
+        return list(trace.tokens.strings), trace.hidden_state(layer)
+    return [word.text for word in trace.tokens.words], trace.word_vectors(layer, pooling)

@@ -1,0 +1,5 @@
+"""python -m layerscope.cli."""
+
+from layerscope.cli import main
+
+main()

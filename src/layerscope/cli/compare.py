@@ -1,0 +1,63 @@
+"""layerscope compare A B."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from layerscope.cli.options import (
+    AllowPickle,
+    Device,
+    Dtype,
+    Json,
+    ModelName,
+    Revision,
+    TrustRemoteCode,
+    open_model,
+)
+from layerscope.cli.output import show, show_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAME = "compare"
+EXAMPLES = """Examples:\n
+  layerscope compare "President greets the press in Chicago" "Obama speaks to media in Illinois"\n
+  layerscope compare "a river bank" "a savings bank" --layer 3 --json"""
+
+
+def command(
+    a: Annotated[str, typer.Argument(help="A text.")],
+    b: Annotated[str, typer.Argument(help="The text to compare it with.")],
+    layer: Annotated[int, typer.Option(help="Where to read the vectors; negative from the end.")] = -1,
+    pooling: Annotated[
+        str, typer.Option(help="How tokens become the vector of a text: mean, max, cls, last, …")
+    ] = "mean",
+    model: ModelName = None,
+    revision: Revision = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: TrustRemoteCode = False,
+    as_json: Json = False,
+) -> None:
+    """How alike two texts are, and their words: cosine similarity, higher is closer."""
+    loaded = open_model(model, revision, device, dtype, allow_pickle, trust_remote_code)
+    from layerscope.analysis.similarity import compare
+
+    texts, words = compare(loaded, a, b, layer=layer, pooling=pooling)
+    if as_json:
+        sides = {"model": loaded.name, "layer": layer, "pooling": pooling, "a": a, "b": b}
+        show_json(sides | {"texts": _cells(texts), "words": _cells(words)})
+        return
+    from layerscope.view import terminal
+
+    show(terminal.heading(f"Texts (pooling {pooling}, layer {layer})"))
+    show(terminal.heat(texts))
+    show(terminal.heading("Words"))
+    show(terminal.heat(words))
+
+
+def _cells(table: pd.DataFrame) -> dict[str, Any]:
+    return {"rows": list(table.index), "columns": list(table.columns), "values": table.to_numpy()}

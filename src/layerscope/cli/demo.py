@@ -1,0 +1,31 @@
+"""layerscope demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from layerscope.cli.options import open_model
+from layerscope.cli.output import show, waiting
+
+NAME = "demo"
+EXAMPLES = """Examples:\n
+  layerscope demo\n
+  layerscope demo --out /tmp/demo"""
+
+
+def command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; made if need be.")] = Path(
+        "demo"
+    ),
+) -> None:
+    """Tables, figures and a feature file from the bundled model and samples: something to look at."""
+    model = open_model(None, None, "auto", "float32", False, False)
+    from layerscope.demo import demo
+    from layerscope.view import terminal
+
+    with waiting("Running the samples …"):
+        written = demo(model, out)
+    show(terminal.files(written, out))

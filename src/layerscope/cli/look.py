@@ -1,0 +1,59 @@
+"""layerscope look TEXT."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from layerscope.cli.options import (
+    AllowPickle,
+    Device,
+    Dtype,
+    Json,
+    ModelName,
+    Pair,
+    Revision,
+    TextArgument,
+    TrustRemoteCode,
+    open_model,
+    read_layers,
+    read_text,
+)
+from layerscope.cli.output import show, show_json
+
+NAME = "look"
+EXAMPLES = """Examples:\n
+  layerscope look "Then I tried to find some way of embracing my mother's ghost."\n
+  layerscope look "The capital of France is" --model SmolLM2.gguf -k 10\n
+  layerscope look "Paris is the [MASK] of France." --model google-bert/bert-base-uncased --layers 1,6,12"""
+
+
+def command(
+    text: TextArgument = None,
+    pair: Pair = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(help="Whose attention: all, 8, -4:, or 1,6,12. First, middle and last if left out."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many predictions to show.", min=1)] = 5,
+    model: ModelName = None,
+    revision: Revision = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: TrustRemoteCode = False,
+    as_json: Json = False,
+) -> None:
+    """A first look at a text: tokens, strongest attention, vector lengths by layer, predictions."""
+    given, chosen = read_text(text), read_layers(layers)
+    loaded = open_model(model, revision, device, dtype, allow_pickle, trust_remote_code)
+    from layerscope.analysis.look import look
+
+    seen = look(loaded, given, pair, layers=chosen, k=k)
+    if as_json:
+        show_json(seen.to_dict())
+        return
+    from layerscope.view import terminal
+
+    show(terminal.look(seen))

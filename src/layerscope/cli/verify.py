@@ -1,0 +1,61 @@
+"""layerscope verify [MODEL]."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from layerscope.cli.options import (
+    AllowPickle,
+    Device,
+    Dtype,
+    Json,
+    ModelName,
+    Revision,
+    TrustRemoteCode,
+    open_model,
+)
+from layerscope.cli.output import note, show, show_json, waiting
+from layerscope.errors import InputError
+
+NAME = "verify"
+EXAMPLES = """Examples:\n
+  layerscope verify\n
+  layerscope verify ./my-checkpoint --text "Any text of mine." --json"""
+
+
+def command(
+    checkpoint: Annotated[str | None, typer.Argument(help="The same as --model.", show_default=False)] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="A text to compare on, may be repeated; else the samples.")
+    ] = None,
+    model: ModelName = None,
+    revision: Revision = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    allow_pickle: AllowPickle = False,
+    trust_remote_code: TrustRemoteCode = False,
+    as_json: Json = False,
+) -> None:
+    """Compare every output with plain transformers, run now. Exit code 1 if one differs."""
+    if checkpoint is not None and model is not None:
+        raise InputError("Name the model once, as MODEL or with --model.")
+    loaded = open_model(checkpoint or model, revision, device, dtype, allow_pickle, trust_remote_code)
+    from layerscope.analysis.verify import verify
+
+    with waiting("Running both …"):
+        verification = verify(loaded, text)
+    if as_json:
+        show_json(verification.to_dict())
+    else:
+        from layerscope.view import terminal
+
+        show(terminal.verification(verification))
+    for left_out in verification.left_out:
+        note(f"left out: {left_out}")
+    worst = max(verification.differences, key=lambda one: one.relative)
+    verdict = "equals plain transformers" if verification.passed else "DIFFERS from plain transformers"
+    note(f"{loaded.name} {verdict}: largest difference {worst.largest:.2e} in {worst.output}.")
+    if not verification.passed:
+        raise typer.Exit(1)

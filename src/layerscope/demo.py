@@ -1,0 +1,119 @@
+"""The demo: the bundled model on the samples, as tables, figures and a small feature file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerscope import samples
+from layerscope.analysis.look import look
+from layerscope.analysis.similarity import cosine, similarity
+from layerscope.errors import InputError, MissingExtraError
+from layerscope.reduce.feature import Feature
+from layerscope.view import plots
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from layerscope.model import Model
+
+SENTENCE = "Then I tried to find some way of embracing my mother's ghost."
+SENTENCES = ("President greets the press in Chicago", "Obama speaks to media in Illinois")
+WORD = "bank"
+FEATURES = ("mean@-1", "cls@-1", "mean@-4:/concat")
+
+
+def demo(model: Model, out: Path) -> dict[Path, str]:
+    """Write the demo's files into a folder, and say what each holds.
+
+    Raises:
+        InputError: the folder is a file or cannot be written.
+        MissingExtraError: matplotlib, seaborn or pyarrow is not installed.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"The folder {out} cannot be made: {error.strerror}.") from error
+    seen = look(model, SENTENCE)
+    senses = _senses(model)
+    written: dict[Path, str] = {}
+
+    def write(name: str, holds: str, save: Callable[[Path], Any]) -> None:
+        _beside(out / name, save)
+        written[out / name] = holds
+
+    write(
+        "tokens.csv",
+        "the tokens of a sentence, their offsets and words",
+        lambda to: seen.tokens.table().to_csv(to),
+    )
+    write(
+        "attention.csv",
+        "what each word attends to most, in the first, middle and last layer",
+        lambda to: _attention(seen.attention).to_csv(to, index=False),
+    )
+    write(
+        "senses.csv", f"uses of {WORD!r} against each other in the last layer", lambda to: senses.to_csv(to)
+    )
+    words = similarity(model, *SENTENCES, unit="word")
+    figure = plots.heats(
+        {f"Uses of “{WORD}”, last layer": senses, "Words of two sentences, last layer": words}
+    )
+    write(
+        "similarity.png",
+        "the same as a figure, and the words of two sentences",
+        lambda to: figure.savefig(to, dpi=150),
+    )
+    write("features.parquet", f"the samples with {', '.join(FEATURES)} as columns", _features(model))
+    return written
+
+
+def _senses(model: Model) -> pd.DataFrame:
+    """The uses of one word in the samples against each other: cosine of its vectors in the last layer."""
+    import pandas as pd
+
+    uses = [sample for sample in samples.samples() if sample.word == WORD]
+    traces = model.run_many([sample.text for sample in uses], layers=-1)
+    vectors = np.stack([trace.vector(WORD) for trace in traces])
+    senses = [sample.sense for sample in uses]
+    labels = pd.Index([f"{s} {senses[: n + 1].count(s)}" for n, s in enumerate(senses)], name="use")
+    return pd.DataFrame(cosine(vectors, vectors), index=labels, columns=labels)
+
+
+def _attention(by_layer: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat([table.assign(layer=layer) for layer, table in by_layer.items()])
+
+
+def _features(model: Model) -> Callable[[Path], None]:
+    """A function that writes the samples and their features as Parquet."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet") from error
+
+    columns: dict[str, Any] = {str(name): list(column) for name, column in samples.table().items()}
+    traces = model.run_many(samples.texts())
+    for feature in map(Feature.parse, FEATURES):
+        (name,) = feature.columns(model.num_layers)
+        columns[name] = [trace.feature(feature) for trace in traces]
+    return lambda to: pq.write_table(pa.table(columns), to)
+
+
+def _beside(path: Path, save: Callable[[Path], Any]) -> None:
+    """Write a file beside its place and move it there, so that it is there whole or not at all."""
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        save(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(FileNotFoundError):
+            partial.unlink()

@@ -1,0 +1,1 @@
+"""One pass through the network: windows, batches, hooks, and what comes out."""

@@ -1,0 +1,65 @@
+"""What the network is given: the tokens of a batch as tensors, padded, under the names that it knows."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from layerscope.encode import encode_target
+from layerscope.network.batching import Item, padded
+from layerscope.network.windows import windows
+from layerscope.tokens import Tokens
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
+
+
+def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
+    """The keyword arguments of the network's forward: tensors [text, token], padded on the right."""
+    rows = {
+        "input_ids": ([item.tokens.ids[item.window.positions] for item in batch], model.padding_id),
+        "attention_mask": ([np.ones(len(item.window), dtype=np.int64) for item in batch], 0),
+        "token_type_ids": ([item.tokens.token_type_ids[item.window.positions] for item in batch], 0),
+    }
+    if model.kind == "encoder-decoder":
+        # The encoder alone still needs a decoder input to start from; the pass stops before it is used.
+        starts = [
+            np.array([model.decoder_start_id]) if item.target is None else item.target.ids for item in batch
+        ]
+        rows["decoder_input_ids"] = (starts, model.padding_id)
+        rows["decoder_attention_mask"] = ([np.ones(len(start), dtype=np.int64) for start in starts], 0)
+    inputs: dict[str, Any] = {
+        name: torch.from_numpy(padded(values, fill)).to(model.device)
+        for name, (values, fill) in rows.items()
+        if name in model.forward_names
+    }
+    return inputs | ({"use_cache": False} if "use_cache" in model.forward_names else {})
+
+
+def inputs_of(model: Model, tokens: Tokens) -> dict[str, Any]:
+    """The keyword arguments of the network's forward for one text that fits its context window.
+
+    An encoder-decoder's decoder reads the same text, so that there is something for it to compute.
+    """
+    target = None
+    if model.kind == "encoder-decoder":
+        target = encode_target(model.vocabulary, tokens.text, model.decoder_start_id)
+    (window, *_) = windows(tokens, None, causal=False)
+    return network_inputs(model, [Item(0, tokens, window, target)])
+
+
+def forward_names(hf: Any, tokenizer: Any) -> frozenset[str]:
+    """The inputs to give a network: those that its forward names and, of the tokens, its tokenizer makes."""
+    parameters = inspect.signature(hf.forward).parameters
+    made = {*tokenizer.model_input_names, "decoder_input_ids", "decoder_attention_mask", "use_cache"}
+    if "input_ids" not in parameters:  # a wrapper (adapters) that hands on whatever it is given
+        return frozenset(made)
+    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
+    accepted = set(parameters) | ({"use_cache"} if takes_any else set())
+    if "token_type_ids" not in made:
+        accepted.discard("token_type_ids")
+    return frozenset(accepted)

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+import layerscope as ls
+from layerscope.errors import InputError
+
+TEXTS = ["Then I tried to find some way.", "a b", "我去银行 🙂"]
+
+
+def test_every_family_passes(family, tiny):
+    verification = ls.verify(tiny(family), TEXTS)
+    assert verification.passed, verification.table()
+    expected = {"hidden_states", "attentions", "logits"}
+    if tiny(family).kind == "encoder-decoder":
+        expected |= {"decoder_hidden_states", "decoder_attentions", "cross_attentions"}
+    if family in ("bert", "albert"):
+        expected.add("pooler_output")
+    assert {one.output for one in verification.differences} == expected
+    assert all(one.texts == 3 for one in verification.differences)
+
+
+def test_the_real_decoder_passes(decoder):
+    verification = ls.verify(decoder, [*TEXTS, "The capital of France is Paris, and that of Peru is Lima."])
+    assert verification.passed, verification.table()
+
+
+def test_a_model_that_computes_something_else_in_our_hands_does_not_pass(tiny_folder):
+    """The check can fail: here a batch of several texts is given other numbers than a text alone."""
+    model = ls.load(tiny_folder("bert"), device="cpu")
+
+    def spoil(_module, _args, output):
+        return output + 1e-3 if len(output) > 1 else output
+
+    model.sites()
+    model.hf.bert.encoder.layer[1].output.LayerNorm.register_forward_hook(spoil)
+    verification = ls.verify(model, ["a b", "c d"])
+    assert not verification.passed
+    assert not verification.table().loc["hidden_states", "within"]
+
+
+def test_nan_does_not_pass(tiny_folder):
+    model = ls.load(tiny_folder("gpt2"), device="cpu")
+    model.sites()
+    model.hf.transformer.ln_f.weight.data.fill_(np.nan)
+    assert not ls.verify(model, ["a b"]).passed
+
+
+def test_texts_that_plain_transformers_cannot_read_are_said(model):
+    verification = ls.verify(model, ["a b", "a " * 600])
+    assert verification.left_out == ("1 texts: empty, or longer than the context window of 512 tokens",)
+    with pytest.raises(InputError, match="nothing to compare"):
+        ls.verify(model, ["a " * 600])
+
+
+def test_the_samples_by_default(model):
+    verification = ls.verify(model)
+    assert verification.passed
+    assert verification.to_dict()["passed"] is True
+    assert verification.differences[0].texts == len(ls.samples.texts())

@@ -1,0 +1,102 @@
+import pytest
+import torch
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+import layerscope as ls
+from layerscope.errors import ModelError
+from tiny import tokenizer
+
+
+class OddConfig(PretrainedConfig):
+    model_type = "odd"
+
+    def __init__(self, num_hidden_layers=2, **rest):
+        self.num_hidden_layers, self.num_attention_heads, self.hidden_size, self.vocab_size = (
+            num_hidden_layers,
+            1,
+            8,
+            600,
+        )
+        super().__init__(**rest)
+
+
+class Odd(PreTrainedModel):
+    """A family that no table could know; `report` is how it reports its hidden states."""
+
+    config_class = OddConfig
+
+    def __init__(self, config, report=lambda states: states):
+        super().__init__(config)
+        self.items = nn.Embedding(600, 8)
+        self.steps = nn.ModuleList(nn.Linear(8, 8) for _ in range(2))
+        self.report = report
+        self.post_init()
+
+    def get_input_embeddings(self):
+        return self.items
+
+    def forward(self, input_ids, attention_mask=None, output_hidden_states=False, **_):
+        states = [self.items(input_ids)]
+        for step in self.steps:
+            states.append(states[-1] + step(states[-1]).tanh())  # the sum is made outside of any module
+        reported = self.report(tuple(states)) if output_hidden_states else None
+        return BaseModelOutput(last_hidden_state=states[-1], hidden_states=reported)
+
+
+class Normed(Odd):
+    """The same with a last module, so that the last sum goes into a module at least."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.last = nn.Identity()
+
+    def forward(self, *args, **kwargs):
+        output = super().forward(*args, **kwargs)
+        self.last(output.last_hidden_state)
+        return output
+
+
+def test_an_unknown_family_is_read_by_where_its_tensors_pass():
+    model = ls.wrap(Normed(OddConfig()).eval(), tokenizer("wordpiece"), "odd")
+    trace = model.run("Seeing is believing.")
+    with torch.no_grad():
+        plain = model.hf(torch.from_numpy(trace.tokens.ids)[None], output_hidden_states=True)
+    for layer in range(3):
+        torch.testing.assert_close(
+            torch.from_numpy(trace.hidden_states[layer]), plain.hidden_states[layer][0]
+        )
+    assert model.sites()["hidden_states", 1].side == "in"
+    with pytest.raises(ModelError, match="returns no attention"):
+        model.run("x", attention=True)
+    with pytest.raises(ModelError, match="no trained pooler"):
+        _ = trace.pooler_output
+
+
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [
+        (lambda states: None, "does not report its hidden states"),
+        (lambda states: tuple(state * 2 for state in states), r"cannot be read.*hidden_states\[0\]"),
+        (lambda states: states, r"cannot be read.*hidden_states\[2\]"),
+        (lambda states: states[:2], "has 2 layers and reports 2 hidden states"),
+    ],
+)
+def test_what_cannot_be_found_is_refused_and_not_guessed(report, says):
+    model = ls.wrap(Odd(OddConfig(), report).eval(), tokenizer("wordpiece"), "odd")
+    for _ in range(2):  # the second time too
+        with pytest.raises(ModelError, match=says):
+            model.run("Seeing is believing.")
+
+
+def test_sites_are_found_once(tiny):
+    model = tiny("bert")
+    model.run("a", attention=True)
+    passes = []
+    handle = model.hf.register_forward_pre_hook(lambda *_: passes.append(1))
+    try:
+        model.run("b", attention=True)
+    finally:
+        handle.remove()
+    assert len(passes) == 1

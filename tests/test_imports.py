@@ -1,0 +1,72 @@
+"""Importing does nothing: checked in processes of their own."""
+
+import subprocess
+import sys
+
+import pytest
+
+import layerscope
+
+HEAVY = {
+    "torch",
+    "transformers",
+    "ray",
+    "fastapi",
+    "matplotlib",
+    "seaborn",
+    "pandas",
+    "sklearn",
+    "datasets",
+    "rich",
+}
+
+
+def loaded_after(code):
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert result.stderr == ""
+    return set(result.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    before = loaded_after("")
+    assert not loaded_after("import layerscope") & HEAVY - before
+
+
+def test_help_loads_no_network_library():
+    code = "import sys; sys.argv = ['layerscope', '--help']\nfrom layerscope.cli.app import app\n"
+    assert not loaded_after(code) & {"torch", "transformers", "pandas", "matplotlib"}
+
+
+def test_importing_changes_nothing_around_it():
+    code = (
+        "import os, threading, warnings\n"
+        "before = dict(os.environ), list(warnings.filters), threading.active_count()\n"
+        "import layerscope; layerscope.load\n"
+        "assert dict(os.environ) == before[0]\n"
+        "assert threading.active_count() == before[2]\n"
+        "print('same')"
+    )
+    assert "same" in loaded_after(code)
+
+
+@pytest.mark.parametrize("name", layerscope.__all__)
+def test_every_public_name_is_there_whatever_was_imported_before(name):
+    code = (
+        "import importlib, pkgutil, layerscope\n"
+        "for found in pkgutil.walk_packages(layerscope.__path__, 'layerscope.'):\n"
+        "    '__main__' in found.name or importlib.import_module(found.name)\n"
+        f"from layerscope import {name}\n"
+        f"assert callable({name}) or {name!r} == 'samples', {name}\n"
+    )
+    loaded_after(code)
+
+
+def test_an_unknown_name():
+    with pytest.raises(AttributeError, match="no attribute 'lod'"):
+        layerscope.lod  # noqa: B018
+    assert {"load", "similarity"} <= set(dir(layerscope))
