@@ -1,231 +1,232 @@
-"""Where each token stands in its text: the offsets a tokenizer reports, checked, or else worked out anew.
+"""Where each token stands in its text.
 
-Offsets can be missing (Python tokenizers), zero-width, or shifted by normalisation. Nothing here trusts
-them: every token that spells something must stand on text that spells the same, and no letter or digit
-may be left over. Where they fail, the tokens are placed by what they spell, once from the left and once
-from the right; if the two readings differ, or none exists, that is an error and never a guess.
+Offsets that a tokenizer reports can be missing (Python tokenizers), zero-width, or shifted by
+normalisation, so they are checked and never trusted. In this order:
+
+1. Tokens that spell exactly the text stand where their bytes do, whatever was reported.
+2. Reported offsets are believed if every token stands on what it spells and no letter is left over.
+3. Tokens are placed by what they spell, if there is only one way. Unknown tokens spell nothing: around
+   them the text is first taken apart into pieces that give the same tokens on their own.
+
+What is then still open is an `AlignmentError` and never a guess.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from enum import Enum
+from itertools import pairwise
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
 from layerscope.errors import AlignmentError
-from layerscope.words import is_visible, unicode_words
+from layerscope.reading import Range, Spelt, Unit, folded, read, read_bytes, units_of
+from layerscope.vocabulary import Vocabulary
+from layerscope.words import bare, is_mark, is_visible, unicode_words, word_boundaries
 
 Offsets = NDArray[np.int64]
-Range = tuple[int, int]
+
+# How many places near the middle of a piece are tried before it counts as one that cannot be taken apart.
+_TRIES = 64
+
+_BEFORE_SPACE = regex.compile(r"(?<=\S)(?=\s)")
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """The shortest run of tokens `first:stop` that spells whole characters; `text` is None if unknown."""
-
-    first: int
-    stop: int
-    text: str | None
-
-
-def align(text: str, spelt: Sequence[bytes | None], reported: Offsets | None) -> Offsets:
+def align(text: str, ids: Sequence[int], vocabulary: Vocabulary, reported: Offsets | None) -> Offsets:
     """Where the tokens of a text stand in it.
 
     Args:
         text: the text that was tokenised.
-        spelt: for each token the bytes that it spells, None for the unknown token.
+        ids: [token], without special tokens.
+        vocabulary: what the ids spell.
         reported: int [token, 2], the tokenizer's own offsets, if it has any.
 
     Returns:
-        int [token, 2], half-open, in code points, without the white space that a token may carry.
+        int [token, 2], half-open, in code points, without the white space that a token may carry. From
+        token to token neither start nor end ever goes back.
 
     Raises:
         AlignmentError: the tokens cannot be placed, or in more than one way.
     """
-    units = _units(spelt)
-    if reported is not None and _fits(text, units, reported):
-        return _trimmed(text, spelt, reported)
-    return _trimmed(text, spelt, _placed(text, spelt, units))
+    spelt = vocabulary.spelt(ids)
+    exact = read_bytes(text, spelt)
+    if exact is not None:
+        return _trimmed(text, spelt, exact)
+    if reported is not None and _fits(text, spelt, reported):
+        return _trimmed(text, spelt, reported.tolist())
+    return _trimmed(text, spelt, _placed(text, list(ids), vocabulary))
 
 
-def fold(text: str) -> str:
-    """What tokenizers keep of a text at least: compatibility-decomposed, lower case, no marks, no white space."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(c for c in decomposed if is_visible(c) and not unicodedata.category(c).startswith("M"))
+class _Fit(Enum):
+    """How a token's spelling fits the text that it is said to stand on."""
+
+    NONE = "not at all"
+    ALL = "it spells all of it"
+    PART = "it spells a part of its first and last characters, which it shares with neighbours (½ → 1 ⁄ 2)"
+    EMPTY = "it spells nothing that shows"
+    UNKNOWN = "it may spell anything"
 
 
-def _units(spelt: Sequence[bytes | None]) -> list[_Unit]:
-    units: list[_Unit] = []
-    first, pending = 0, b""
-    for index, piece in enumerate(spelt):
-        if piece is None:
-            if pending:
-                units.append(_Unit(first, index, None))
-            units.append(_Unit(index, index + 1, None))
-            first, pending = index + 1, b""
-            continue
-        pending += piece
-        try:
-            units.append(_Unit(first, index + 1, pending.decode()))
-            first, pending = index + 1, b""
-        except UnicodeDecodeError:
-            continue  # a character is not complete yet
-    if pending:
-        units.append(_Unit(first, len(spelt), None))
-    return units
-
-
-def _fits(text: str, units: list[_Unit], offsets: Offsets) -> bool:
+def _fits(text: str, spelt: Spelt, offsets: Offsets) -> bool:
     """Whether reported offsets can be believed."""
+    if offsets.shape != (len(spelt), 2):
+        return False
     starts, ends = offsets[:, 0], offsets[:, 1]
     if len(offsets) and (starts.min() < 0 or ends.max() > len(text) or (starts > ends).any()):
         return False
-    if (np.diff(starts) < 0).any():
+    if (np.diff(starts) < 0).any() or (np.diff(ends) < 0).any():
         return False
-    for unit in units:
-        stands = text[int(starts[unit.first]) : int(ends[unit.stop - 1])]
-        if unit.text is not None and not _spells(unit.text, stands):
+    before, reached, is_open = _Fit.ALL, 0, False
+    for unit in units_of(spelt):
+        start, end = int(starts[unit.first]), int(ends[unit.stop - 1])
+        fit = _fit(unit, spelt, text[start:end])
+        shared = max(reached - start, 0)
+        if fit is _Fit.EMPTY:
+            before = _Fit.PART if shared else before
+            continue
+        may_share = _Fit.PART in (before, fit) and _Fit.ALL not in (before, fit)
+        if fit is _Fit.NONE or shared > 1 or (shared and not may_share) or (is_open and not shared):
             return False
+        before, reached, is_open = fit, end, fit is _Fit.PART and not shared
+    return not is_open and _covers(text, spelt, offsets)
+
+
+def _fit(unit: Unit, spelt: Spelt, stands: str) -> _Fit:
+    if unit.text is None:
+        has_bytes = all((piece or b"") in stands.encode() for piece in spelt[unit.first : unit.stop])
+        return _Fit.UNKNOWN if stands and has_bytes else _Fit.NONE
+    token, stands = unit.text.strip(), stands.strip()
+    wanted = "".join(map(bare, token))
+    if token in (stands, stands.lower()):
+        return _Fit.ALL if wanted else _Fit.EMPTY
+    found, origin = folded(stands, bare)
+    if not wanted:
+        return _Fit.EMPTY if len(stands) == 1 or (token and stands and not found) else _Fit.NONE
+    if not found or any(map(_shows, stands[: origin[0]] + stands[origin[-1] + 1 :])):
+        return _Fit.NONE
+    if wanted == found:
+        return _Fit.ALL
+    for start in range(len(found) - len(wanted) + 1):
+        if origin[start] != origin[0]:
+            break
+        if found.startswith(wanted, start) and origin[start + len(wanted) - 1] == origin[-1]:
+            return _Fit.PART
+    # Normalisation may rewrite signs (`` → "), so those are only asked to stand on signs.
+    return _Fit.NONE if any(map(str.isalnum, wanted + found)) else _Fit.ALL
+
+
+def _shows(character: str) -> bool:
+    """Whether a character shows for itself, as marks do not."""
+    return is_visible(character) and not is_mark(character)
+
+
+def _covers(text: str, spelt: Spelt, offsets: Offsets) -> bool:
+    """Whether nothing is left over that tokens must stand on.
+
+    Letters and digits must; signs may vanish, but not beside an unknown token, of which they may be a part.
+    """
     covered = np.zeros(len(text) + 1, dtype=np.int64)
-    np.add.at(covered, starts, 1)
-    np.add.at(covered, ends, -1)
-    left_over = np.flatnonzero(np.cumsum(covered)[:-1] == 0)
-    return not any(_counts(text[position]) for position in left_over)
+    np.add.at(covered, offsets[:, 0], 1)
+    np.add.at(covered, offsets[:, 1], -1)
+    left_over = np.flatnonzero(np.cumsum(covered)[:-1] == 0).tolist()
+    unknown = [place for place, piece in zip(offsets.tolist(), spelt, strict=True) if piece is None]
+    beside = {start - 1 for start, _ in unknown} | {end for _, end in unknown}
+    return not any(any(map(str.isalnum, bare(text[p]))) or (p in beside and bare(text[p])) for p in left_over)
 
 
-def _spells(token: str, stands: str) -> bool:
-    """Whether a token can be the one that stands on this text.
-
-    Normalisation may split one character into several tokens (½ → 1 ⁄ 2), so the token may be a part;
-    it may also rewrite signs (`` → "), so signs are only asked to stand on some text.
-    """
-    if token.strip() in stands:
-        return bool(stands) or not token.strip()
-    wanted, found = fold(token), fold(stands)
-    if wanted in found:
-        return True
-    return bool(found) and not any(map(str.isalnum, wanted + found))
-
-
-def _counts(character: str) -> bool:
-    """Whether a character must belong to some token: letters and digits must, marks and signs may vanish."""
-    return any(map(str.isalnum, fold(character)))
-
-
-def _placed(text: str, spelt: Sequence[bytes | None], units: list[_Unit]) -> Offsets:
-    """Place the units by what they spell."""
-    folded, origin = _folded_with_origin(text)
-    wanted = [None if unit.text is None else fold(unit.text) for unit in units]
-    from_left = _walk(folded, wanted)
-    from_right = _walk(folded[::-1], [None if w is None else w[::-1] for w in reversed(wanted)])
-    if from_left is None or from_right is None:
-        raise AlignmentError(_message(text, "they spell something else than the text"))
-    from_right = [(len(folded) - end, len(folded) - start) for start, end in reversed(from_right)]
-    for want, left, right in zip(wanted, from_left, from_right, strict=True):
-        if want != "" and left != right:
-            raise AlignmentError(_message(text, "unknown tokens make more than one reading possible"))
-    origin.append(len(text))
-    places = [(origin[a], origin[b - 1] + 1) if b > a else (origin[a], origin[a]) for a, b in from_left]
-    _share_unknown(text, wanted, places)
-    offsets = np.zeros((len(spelt), 2), dtype=np.int64)
-    for unit, place in zip(units, places, strict=True):
-        for index, own in zip(range(unit.first, unit.stop), _within(text, spelt, unit, place), strict=True):
-            offsets[index] = own
-    return offsets
-
-
-def _folded_with_origin(text: str) -> tuple[str, list[int]]:
-    """The folded text, and for each of its characters the position in the text that it comes from."""
-    parts = [fold(character) for character in text]
-    origin = [position for position, part in enumerate(parts) for _ in part]
-    return "".join(parts), origin
-
-
-def _walk(folded: str, wanted: list[str | None]) -> list[Range] | None:
-    """Ranges of the folded text for each unit, from the left; a run of unknown ones shares what lies between.
-
-    None if a unit is not there, or if letters or digits would be left over.
-    """
-    places: list[Range] = [(0, 0)] * len(wanted)
-    position = 0
-    unknown: list[int] = []
-    for index, want in enumerate([*wanted, "\0"]):
-        if want is None:
-            unknown.append(index)
+def _placed(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range]:
+    """Place tokens by what they spell; a text with unknown ones is taken apart first."""
+    is_plain = None not in vocabulary.spelt(ids) or len(ids) == 1
+    steps = (_read, _read_apart) if is_plain else (_read_apart, _read)
+    shown = text if len(text) <= 60 else text[:57] + "…"
+    failure = AlignmentError(
+        f"The tokens of {shown!r} fit it in no way or in more than one, so its words cannot be told apart; "
+        "what goes by token (layers, pooling, attention) works for this text."
+    )
+    for step in (*steps, _as_one_word):
+        try:
+            places = step(text, ids, vocabulary)
+        except AlignmentError as of_a_part:
+            failure = of_a_part
             continue
-        if want == "":
-            places[index] = (position, position)
-            continue
-        start = len(folded) if want == "\0" else folded.find(want, position)
-        if start < 0 or (not unknown and any(map(str.isalnum, folded[position:start]))):
-            return None
-        for other in unknown:
-            places[other] = (position, start)
-        unknown = []
-        if index < len(wanted):
-            places[index] = (start, start + len(want))
-            position = start + len(want)
-    return places
+        if places is not None:
+            return places
+    raise failure
 
 
-def _share_unknown(text: str, wanted: list[str | None], places: list[Range]) -> None:
-    """Give each of several unknown tokens in a row its own word of what they share, in place."""
-    index = 0
-    while index < len(wanted):
-        stop = index
-        while stop < len(wanted) and wanted[stop] is None and places[stop] == places[index]:
-            stop += 1
-        if stop - index > 1:
-            start, end = places[index]
-            words = unicode_words(text[start:end])
-            if len(words) != stop - index:
-                raise AlignmentError(_message(text[start:end], f"{stop - index} unknown tokens share it"))
-            places[index:stop] = [(start + word.start, start + word.end) for word in words]
-        index = max(stop, index + 1)
+def _read(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range] | None:
+    return read(text, vocabulary.spelt(ids))
 
 
-def _within(text: str, spelt: Sequence[bytes | None], unit: _Unit, place: Range) -> list[Range]:
-    """The ranges of the tokens of one unit: the characters that their bytes touch."""
-    start, end = place
-    pieces = [spelt[index] or b"" for index in range(unit.first, unit.stop)]
-    spoken = unit.text or ""
-    lead = len(spoken) - len(spoken.lstrip())
-    if len(pieces) == 1 or spoken.strip() != text[start:end]:
-        return [place] * len(pieces)
-    character_of_byte = [number for number, character in enumerate(spoken) for _ in character.encode()]
-    stops = list(accumulate(map(len, pieces)))
-    ranges = []
-    for piece, stop in zip(pieces, stops, strict=True):
-        touched = character_of_byte[stop - len(piece) : stop]
-        ranges.append((start + max(touched[0] - lead, 0), start + max(touched[-1] + 1 - lead, 0)))
-    return ranges
+def _read_apart(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range] | None:
+    parts = _by_spaces(text, ids, vocabulary) or _in_two(text, ids, vocabulary)
+    places: list[Range] = []
+    start = first = 0
+    for length, count in parts:
+        own = _placed(text[start : start + length], ids[first : first + count], vocabulary)
+        places += [(start + a, start + b) for a, b in own]
+        start, first = start + length, first + count
+    return places if parts else None
 
 
-def _trimmed(text: str, spelt: Sequence[bytes | None], offsets: Offsets) -> Offsets:
-    """Offsets without the white space that a token carries.
+def _by_spaces(text: str, ids: list[int], vocabulary: Vocabulary) -> list[tuple[int, int]]:
+    """The text cut before white space, as lengths and token counts, if its pieces give the same tokens."""
+    cuts = [0, *(match.start() for match in _BEFORE_SPACE.finditer(text)), len(text)]
+    pieces = [text[a:b] for a, b in pairwise(cuts)]
+    for tried in (pieces, [piece.strip() for piece in pieces]) if len(pieces) > 1 else ():
+        found = vocabulary.ids(tried)
+        if [index for own in found for index in own] == ids:
+            return [(len(piece), len(own)) for piece, own in zip(pieces, found, strict=True)]
+    return []
+
+
+def _in_two(text: str, ids: list[int], vocabulary: Vocabulary) -> list[tuple[int, int]]:
+    """The text cut in two, so that both sides give the same tokens: at a word's edge, near its middle, if it can.
+
+    A side may get a mark for a space of its own: it does not count on the left, and on the right what they
+    spell is compared.
+    """
+    edges = set(word_boundaries(text))
+    cuts = sorted(range(1, len(text)), key=lambda cut: (cut not in edges, abs(2 * cut - len(text))))
+    for cut in cuts[:_TRIES]:
+        left, right = vocabulary.ids([text[:cut], text[cut:]])
+        if left[:1] != ids[:1] and vocabulary.spelt(left[:1]) == (b" ",):
+            left = left[1:]
+        count = len(left)
+        if left == ids[:count] and _written(right, vocabulary) == _written(ids[count:], vocabulary):
+            return [(cut, count), (len(text) - cut, len(ids) - count)]
+    return []
+
+
+def _written(ids: list[int], vocabulary: Vocabulary) -> bytes:
+    """What ids spell, without a space before it; unknown ones as a byte that no text has."""
+    return b"".join(b"\xff" if piece is None else piece for piece in vocabulary.spelt(ids)).lstrip(b" ")
+
+
+def _as_one_word(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range] | None:
+    """All tokens on all of a text that is one word at most: more cannot be said, and words need no more."""
+    is_word = ids and len(unicode_words(text)) <= 1
+    return [(0, len(text))] * len(ids) if is_word else None
+
+
+def _trimmed(text: str, spelt: Spelt, places: Sequence[Sequence[int]]) -> Offsets:
+    """Places without the white space that a token carries.
 
     A token that is white space keeps what it stands on, but a mark that stands on none (sentencepiece's
-    leading ▁, which tokenizers place on the next character) becomes empty.
+    leading ▁, which tokenizers report on the next character) becomes empty.
     """
-    trimmed = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-    for index, (start, end) in enumerate(trimmed.tolist()):
-        stands, piece = text[start:end], spelt[index]
-        if not stands or stands.isspace():
-            continue
-        if piece is not None and not piece.strip():
-            trimmed[index, 1] = start
-        elif stands[0].isspace() or stands[-1].isspace():
-            trimmed[index] = (end - len(stands.lstrip()), start + len(stands.rstrip()))
+    trimmed = np.zeros((len(spelt), 2), dtype=np.int64)
+    furthest = 0
+    for index, (piece, (start, end)) in enumerate(zip(spelt, places, strict=True)):
+        stands = text[start:end]
+        if stands and not stands.isspace():
+            if piece is not None and not piece.strip():
+                end = start
+            elif stands[0].isspace() or stands[-1].isspace():
+                start, end = end - len(stands.lstrip()), start + len(stands.rstrip())
+        furthest = max(furthest, end)
+        trimmed[index] = start, furthest
+    trimmed[:, 0] = np.minimum.accumulate(trimmed[::-1, 0])[::-1]
     return trimmed
-
-
-def _message(text: str, why: str) -> str:
-    shown = text if len(text) <= 60 else text[:57] + "…"
-    return (
-        f"The tokens of {shown!r} cannot be placed in it: {why}. Token-level results (layers, pooling, attention "
-        "by token) work; words do not for this text."
-    )

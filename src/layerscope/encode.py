@@ -1,4 +1,4 @@
-"""From text to `Tokens`: the only place that calls a tokenizer."""
+"""From text to `Tokens`."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layerscope.errors import InputError
 from layerscope.tokens import Tokens
 from layerscope.vocabulary import Vocabulary
-from layerscope.words import Word, join_words, own_words, unicode_words
+from layerscope.words import OwnWords as OwnWords
+from layerscope.words import join_words, own_words, unicode_words
 
 Text = str | tuple[str, str]
-OwnWords = Sequence[str] | Sequence[tuple[int, int]]
+Ids = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 def encode(vocabulary: Vocabulary, texts: Sequence[Text]) -> list[Tokens]:
     """Tokenise texts, or pairs of texts, with the template's special tokens; nothing is cut or padded.
 
     Raises:
-        InputError: an item is neither a string nor a pair of strings; the message says which.
+        InputError: an item is neither a string nor a pair of strings, or is not valid Unicode; the
+            message says which.
     """
     for number, text in enumerate(texts):
-        if not (isinstance(text, str) or (isinstance(text, tuple) and [*map(type, text)] == [str, str])):
-            raise InputError(f"Text {number} is {_described(text)}; a text is a string, a pair a tuple of two strings.")
+        _check(text, f"Text {number}" if len(texts) > 1 else "The text")
     encoded: list[Tokens | None] = [None] * len(texts)
     for is_pair in (False, True):
         chosen = [number for number, text in enumerate(texts) if isinstance(text, tuple) == is_pair]
@@ -43,14 +46,13 @@ def with_words(vocabulary: Vocabulary, text: str | None, pair: str | None, words
         InputError: words that are not in the text in this order; no text and words that are not strings.
     """
     if text is None:
-        if words is None or not all(isinstance(word, str) for word in words):
+        if words is None or isinstance(words, str) or not all(isinstance(word, str) for word in words):
             raise InputError("Give a text, or words= as a list of strings to be joined by spaces.")
         text = join_words([word for word in words if isinstance(word, str)])
     (tokens,) = encode(vocabulary, [text if pair is None else (text, pair)])
     if words is None:
         return tokens
-    chosen: tuple[Word, ...] = own_words(text, words)
-    return replace(tokens, own_words=chosen + (unicode_words(pair, 1) if pair is not None else ()))
+    return replace(tokens, own_words=own_words(text, words) + unicode_words(pair or "", sequence=1))
 
 
 def encode_target(vocabulary: Vocabulary, target: str, start_id: int) -> Tokens:
@@ -58,16 +60,20 @@ def encode_target(vocabulary: Vocabulary, target: str, start_id: int) -> Tokens:
 
     So position t is given the target up to t-1, and its logits speak of target token t (teacher forcing).
     """
+    if isinstance(target, tuple):
+        raise InputError(f"The target is a tuple {_shown(target)}; a target is one string.")
+    _check(target, "The target")
     (tokens,) = _encode_alike(vocabulary, [target], as_target=True)
-    return replace(
+    started = replace(
         tokens,
-        ids=np.concatenate([[start_id], tokens.ids[:-1]]),
-        special_mask=np.concatenate([[True], tokens.special_mask[:-1]]),
-        token_type_ids=np.zeros_like(tokens.token_type_ids),
-        sequence=np.concatenate([[-1], tokens.sequence[:-1]]),
-        reported=None if tokens.reported is None else np.concatenate([[[0, 0]], tokens.reported[:-1]]),
+        ids=np.concatenate([[start_id], tokens.ids]),
+        special_mask=np.concatenate([[True], tokens.special_mask]),
+        token_type_ids=np.zeros(len(tokens) + 1, dtype=np.int64),
+        sequence=np.concatenate([[-1], tokens.sequence]),
+        reported=None if tokens.reported is None else np.concatenate([[[0, 0]], tokens.reported]),
         cls_index=None,
     )
+    return replace(started.keep(np.arange(len(tokens))), num_cut=0)
 
 
 def _encode_alike(vocabulary: Vocabulary, texts: Sequence[Text], as_target: bool = False) -> list[Tokens]:
@@ -78,18 +84,22 @@ def _encode_alike(vocabulary: Vocabulary, texts: Sequence[Text], as_target: bool
     options: dict[str, Any] = {"return_special_tokens_mask": True, "verbose": False}
     if tokenizer.is_fast:
         options["return_offsets_mapping"] = True
-    encoding = tokenizer(text_target=firsts, **options) if as_target else tokenizer(firsts, seconds, **options)
+    inputs = {"text_target": firsts} if as_target else {"text": firsts, "text_pair": seconds}
+    encoding = tokenizer(**inputs, **options)
     encoded = []
     for number, text in enumerate(texts):
         ids = np.array(encoding["input_ids"][number], dtype=np.int64)
-        special = np.array(encoding["special_tokens_mask"][number], dtype=bool)
-        types = encoding["token_type_ids"][number] if "token_type_ids" in encoding else np.zeros_like(ids)
         reported = None
         if tokenizer.is_fast:
+            special = np.array(encoding["special_tokens_mask"][number], dtype=bool)
             reported = np.array(encoding["offset_mapping"][number], dtype=np.int64).reshape(-1, 2)
-            sequence = [-1 if one is None else one for one in encoding.sequence_ids(number)]
+            sequence = np.array(
+                [-1 if one is None else one for one in encoding.sequence_ids(number)], dtype=np.int64
+            )
         else:
-            sequence = _sequences_of_slow(tokenizer, text, special)
+            given = np.array(encoding["special_tokens_mask"][number], dtype=bool)
+            special, sequence = _parts_of_slow(vocabulary, text, ids, given)
+        types = encoding["token_type_ids"][number] if "token_type_ids" in encoding else np.zeros_like(ids)
         encoded.append(
             Tokens(
                 text=firsts[number],
@@ -98,7 +108,7 @@ def _encode_alike(vocabulary: Vocabulary, texts: Sequence[Text], as_target: bool
                 ids=ids,
                 special_mask=special,
                 token_type_ids=np.array(types, dtype=np.int64),
-                sequence=np.where(special, -1, np.array(sequence, dtype=np.int64)),
+                sequence=np.where(special, -1, sequence),
                 cls_index=_cls_index(tokenizer, ids, special),
                 reported=reported,
             )
@@ -106,21 +116,49 @@ def _encode_alike(vocabulary: Vocabulary, texts: Sequence[Text], as_target: bool
     return encoded
 
 
-def _sequences_of_slow(tokenizer: Any, text: Text, special: Any) -> list[int]:
-    """Which text each token belongs to, counted, since Python tokenizers do not say."""
-    first = text if isinstance(text, str) else text[0]
-    in_first = len(tokenizer(first, add_special_tokens=False, verbose=False)["input_ids"])
-    ordinary = np.cumsum(~special)
-    return [0 if count <= in_first else 1 for count in ordinary.tolist()]
+def _parts_of_slow(vocabulary: Vocabulary, text: Text, ids: Ids, given: Flags) -> tuple[Flags, Ids]:
+    """Which tokens are special, and which text each of the others is of; Python tokenizers do not say.
+
+    Some give a mask that is too long where a text ends with its special token typed out, which they do not
+    put there twice. The texts' own tokens are then looked for.
+    """
+    parts = vocabulary.ids([text] if isinstance(text, str) else list(text))
+    if len(given) == len(ids):
+        return given, np.where(np.cumsum(~given) <= len(parts[0]), 0, 1)
+    sequence = np.full(len(ids), -1, dtype=np.int64)
+    start = 0
+    for number, part in enumerate(parts):
+        while start + len(part) < len(ids) and ids[start : start + len(part)].tolist() != part:
+            start += 1
+        sequence[start : start + len(part)] = number
+        start += len(part)
+    return sequence < 0, sequence
 
 
-def _cls_index(tokenizer: Any, ids: Any, special: Any) -> int | None:
+def _cls_index(tokenizer: Any, ids: Ids, special: Flags) -> int | None:
     if tokenizer.cls_token_id is None:
         return None
     found = np.flatnonzero((ids == tokenizer.cls_token_id) & special)
     return int(found[0]) if len(found) else None
 
 
-def _described(value: object) -> str:
+def _check(text: object, what: str) -> None:
+    """Raise an `InputError` unless this is a text or a pair of texts, of whole characters only."""
+    parts = text if isinstance(text, tuple) and len(text) == 2 else (text,)
+    for part in parts:
+        if not isinstance(part, str):
+            raise InputError(
+                f"{what} is {type(text).__name__} {_shown(text)}; a text is a string, a pair a tuple of two."
+            )
+        try:
+            part.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{what} has half a surrogate pair, U+{ord(part[error.start]):04X}, at position {error.start}: "
+                "no character; decode its bytes anew, or put '\\ufffd' in its place."
+            ) from None
+
+
+def _shown(value: object) -> str:
     shown = repr(value)
-    return f"{type(value).__name__} {shown if len(shown) <= 40 else shown[:37] + '...'}"
+    return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
+
+from layerscope.errors import InputError
 
 # Our names for task heads, and the transformers class that puts each on any family.
 TASKS = {
@@ -27,49 +28,82 @@ _WITH_POOLER = frozenset(
     }
 )
 
+# The second heads of these classes: do two sentences follow, or stand in order?
+SENTENCE_HEADS = ("seq_relationship", "sop_classifier")
 
-def architecture(config: Any, task: str | None, weights: Sequence[Path]) -> Any:
-    """The transformers class to load, from what the configuration says was saved.
+
+def architecture(config: Any, task: str | None, tensors: Collection[str], remote: bool = False) -> Any:
+    """The transformers class to load, from what the configuration and the names of the weights say was saved.
 
     A checkpoint that says it is for masked words alone, but also holds the pooler and the second head of its
-    pretraining (bert-base is one), is loaded with all of them: nothing that was trained is left out.
+    pretraining (bert-base is one), is loaded with all of them: nothing that was trained is left out. One that
+    does not say what it is, is taken for a language model.
+
+    Args:
+        config: the checkpoint's configuration.
+        task: a name in `TASKS`, or None.
+        tensors: the names of the checkpoint's tensors; none where they are not known (GGUF).
+        remote: whether the model's code comes with the checkpoint.
+
+    Raises:
+        InputError: transformers has no such head for this family.
     """
     import transformers
     from transformers.models.auto import modeling_auto as auto
 
+    if remote:
+        return getattr(transformers, _remote(config.auto_map, task))
     if task is not None:
-        return getattr(transformers, TASKS[task])
-    remote = getattr(config, "auto_map", None) or {}
-    saved = (getattr(config, "architectures", None) or [None])[0]
-    if weights and weights[0].suffix.lower() == ".gguf":
-        return transformers.AutoModelForCausalLM
-    if saved is not None and not hasattr(transformers, saved):
-        name = "AutoModelForCausalLM" if "AutoModelForCausalLM" in remote else "AutoModel"
-        return getattr(transformers, name)
-    masked = auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES.get(config.model_type)
-    pretraining = auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES.get(config.model_type)
-    if saved == masked and pretraining in _WITH_POOLER and _holds_pretraining(weights):
-        return getattr(transformers, str(pretraining))
-    with_head = {
-        masked,
-        auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type),
-        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES.get(config.model_type),
-    }
-    is_head = saved in _WITH_POOLER or saved in with_head
-    return getattr(transformers, saved) if saved is not None and is_head else transformers.AutoModel
-
-
-def _holds_pretraining(weights: Sequence[Path]) -> bool:
-    """Whether the weights hold a pooler and the head that pretraining put on it."""
-    names = [name for path in weights if path.suffix == ".safetensors" for name in tensor_names(path)]
-    return any("pooler." in name for name in names) and any(
-        "seq_relationship" in name or "sop_classifier" in name for name in names
+        network = getattr(transformers, TASKS[task])
+        if type(config) not in network._model_mapping:
+            raise InputError(
+                f"transformers has no head for the task {task!r} on the family {config.model_type!r}."
+            )
+        return network._model_mapping[type(config)]
+    masked, causal, seq2seq, pretraining, encoding = (
+        table.get(config.model_type)
+        for table in (
+            auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+            auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+            auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+            auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES,
+            auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,
+        )
     )
+    saved = next(iter(config.architectures or []), None)
+    if saved is None or not hasattr(transformers, saved):
+        saved = masked or seq2seq or causal
+    if saved == masked and pretraining in _WITH_POOLER and _holds_pretraining(tensors):
+        saved = pretraining
+    known = saved in _WITH_POOLER or saved in (masked, causal, seq2seq, encoding)
+    return getattr(transformers, saved) if saved is not None and known else transformers.AutoModel
 
 
-def tensor_names(path: Path) -> list[str]:
-    """The names of the tensors in a safetensors file; only its header is read."""
-    from safetensors import safe_open
+def renamed(network: Any, config: Any) -> dict[str, str]:
+    """What the body's parameters are called in a network with a task's head, where it calls them otherwise.
 
-    with safe_open(path, framework="numpy") as file:
-        return list(file.keys())
+    (transformers' heads for answering put "transformer." where Llama and its kin have "model.", and then
+    would find none of their weights.)
+    """
+    import transformers
+
+    if type(config) not in transformers.AutoModel._model_mapping:
+        return {}
+    bare = transformers.AutoModel._model_mapping[type(config)]
+    here, there = network.base_model_prefix, getattr(bare, "base_model_prefix", None)
+    return {rf"^{there}\.": f"{here}."} if there and here and here != there else {}
+
+
+def _remote(auto_map: dict[str, Any], task: str | None) -> str:
+    """The Auto class that finds the checkpoint's own code."""
+    if task is not None:
+        return TASKS[task]
+    with_head = ("AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModelForSeq2SeqLM")
+    return next((name for name in with_head if name in auto_map), "AutoModel")
+
+
+def _holds_pretraining(tensors: Collection[str]) -> bool:
+    """Whether the weights hold a pooler and the head that pretraining put on it."""
+    return any("pooler." in name for name in tensors) and any(
+        head in name for name in tensors for head in SENTENCE_HEADS
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,15 @@ class Model:
         ('[CLS]', 'sub', '##word', 'token', '##ization', '[SEP]')
         """
         return with_words(self.vocabulary, text, pair, words)
+
+    def decode(self, ids: int | Iterable[int]) -> str:
+        """The text that ids stand for, special tokens included.
+
+        >>> import layerscope as ls
+        >>> ls.load().decode(5745), ls.load().decode([1005, 1012]), ls.load().decode([101, 102])
+        ('ghost', "'.", '[CLS] [SEP]')
+        """
+        return str(self.tokenizer.decode([ids] if isinstance(ids, int) else [int(one) for one in ids]))
 
     def run(
         self,

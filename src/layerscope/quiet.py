@@ -1,29 +1,66 @@
-"""Keeping transformers' own bars and warnings out of a user's terminal."""
+"""Keeping the bars, log lines and warnings of transformers and huggingface_hub out of a user's terminal."""
 
 from __future__ import annotations
 
 import logging as standard_logging
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from layerscope.errors import NewHeadWarning
+
+_lock = threading.Lock()
+_inside = 0
+_restore = ExitStack()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence the progress bars, log lines and Python warnings of transformers; as they were afterwards.
+    """Silence the two libraries and Python's warnings; as they were afterwards.
 
-    What matters in them is said by our own errors and notices.
+    What matters in them is said by our own errors and notices. All of it belongs to the whole process, so
+    that of several threads the first one in silences and the last one out restores.
     """
+    global _inside
+    with _lock:
+        if _inside == 0:
+            _silence(_restore)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _restore.close()
+
+
+def _silence(restore: ExitStack) -> None:
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging
 
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(standard_logging.CRITICAL)
+    restore.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("default", NewHeadWarning)  # of another thread: it is ours, and to be heard
+    libraries: tuple[Any, ...] = (logging, hub_logging)
+    for library in libraries:
+        restore.callback(library.set_verbosity, library.get_verbosity())
+        library.set_verbosity(standard_logging.CRITICAL)
+    restore.callback(disable_progress_bars if are_progress_bars_disabled() else enable_progress_bars)
+    if logging.is_progress_bar_enabled():
+        restore.callback(
+            logging.enable_progress_bar
+        )  # which shows the other library's too: undone by the line above
     logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+    disable_progress_bars()
+
+
+def quiet_gguf() -> None:
+    """Give transformers' reader of GGUF files the progress bar that the others have, and that can be switched off."""
+    from transformers import modeling_gguf_pytorch_utils as reader
+    from transformers.utils import logging
+
+    reader.tqdm = logging.tqdm

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.alignment import Offsets, align
-from layerscope.errors import NotFoundError
+from layerscope.errors import InputError, NotFoundError
 from layerscope.vocabulary import Vocabulary
-from layerscope.words import Word, unicode_words, word_boundaries
+from layerscope.words import Word, find_phrase, unicode_words, word_boundaries
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# How many candidates a message lists.
+_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,10 @@ class Tokens:
         offsets = np.zeros((len(self), 2), dtype=np.int64)
         for number, text in enumerate(self._texts):
             own = np.flatnonzero(self.sequence == number)
-            reported = None if self.reported is None else self.reported[own]
-            offsets[own] = align(text, self.vocabulary.spelt(self.ids[own]), reported)
+            reported = (
+                self.reported[own] if self.reported is not None and len(self.reported) == len(self) else None
+            )
+            offsets[own] = align(text, self.ids[own].tolist(), self.vocabulary, reported)
         return offsets
 
     @cached_property
@@ -128,7 +136,9 @@ class Tokens:
                 spans.append(Span(self.words[number].text, *place, sequence))
         return tuple(spans)
 
-    def find(self, what: str | tuple[int, int], occurrence: int | None = None, sequence: int | None = None) -> Span:
+    def find(
+        self, what: str | tuple[int, int], occurrence: int | None = None, sequence: int | None = None
+    ) -> Span:
         """The tokens of a word, a phrase, or a range of characters.
 
         Args:
@@ -140,23 +150,25 @@ class Tokens:
         Raises:
             NotFoundError: it is not there, or more than once with no `occurrence`; the message lists
                 the candidates.
+            InputError: an `occurrence` or `sequence` that cannot be.
 
         >>> import layerscope as ls
         >>> ls.load().tokenize("A ghost of a ghost.").find("ghost", occurrence=2)
         Span(text='ghost', start=5, stop=6, sequence=0)
         """
+        if sequence is not None and sequence not in range(len(self._texts)):
+            there = "0, the text, or 1, its pair" if self.pair is not None else "0: there is no pair"
+            raise InputError(f"sequence={sequence!r} is not there; it is {there}.")
         if isinstance(what, str):
             start, end, number = self._choose(what, occurrence, sequence)
         else:
-            (start, end), number = what, sequence or 0
-        shown = self._texts[number][start:end]
+            (start, end), number = _range(what, len(self._texts[sequence or 0])), sequence or 0
         inside = (self.sequence == number) & (self.offsets[:, 0] < end) & (self.offsets[:, 1] > start)
         found = np.flatnonzero(inside)
+        shown = self._texts[number][start:end]
         if not len(found):
-            raise NotFoundError(
-                f"No token stands on characters {start} to {end} ({shown!r}) of the text, which has "
-                f"{len(self._texts[number])}." + (f" {self.num_cut} tokens were cut." if self.num_cut else "")
-            )
+            why = f"{self.num_cut} tokens of the text were cut" if self.num_cut else "the tokenizer drops it"
+            raise NotFoundError(f"No token stands on {shown!r}, characters {start} to {end}: {why}.")
         return Span(shown, int(found[0]), int(found[-1]) + 1, number)
 
     def table(self) -> pd.DataFrame:
@@ -207,48 +219,66 @@ class Tokens:
             starts, ends = np.array([w.start for w in words]), np.array([w.end for w in words])
             first[own] = base + np.searchsorted(ends, self.offsets[own, 0], side="right")
             stop[own] = base + np.searchsorted(starts, self.offsets[own, 1], side="left")
-        empty = self.offsets[:, 0] == self.offsets[:, 1]
-        stop[empty] = first[empty]
         return first, stop
 
     def _choose(self, what: str, occurrence: int | None, sequence: int | None) -> tuple[int, int, int]:
+        """The place of the text that is meant, and which of the texts it is in."""
         numbers = range(len(self._texts)) if sequence is None else [sequence]
-        places = [(*place, n) for n in numbers for place in _occurrences(self._texts[n], what)]
+        places = [
+            (start, end, n)
+            for n in numbers
+            for start, end in find_phrase(self._texts[n], what, self._edges(n))
+        ]
         if not places:
-            near = difflib.get_close_matches(what, [word.text for word in self.words], n=3, cutoff=0.5)
-            listed = ", ".join(repr(name) for name in dict.fromkeys(near or [word.text for word in self.words][:12]))
-            raise NotFoundError(f"{what!r} is not a word or phrase of the text. Its words: {listed or 'none'}.")
-        if occurrence is None and len(places) > 1:
-            listed = "; ".join(
-                f"{number}: {_in_context(self._texts[n], start, end)}"
-                for number, (start, end, n) in enumerate(places, start=1)
+            words = list(dict.fromkeys(word.text for word in self.words if word.sequence in numbers))
+            near = difflib.get_close_matches(what, words, n=3, cutoff=0.5)
+            raise NotFoundError(
+                f"{what!r} is no word or phrase of the text; it has {_listed(map(repr, near or words), ', ')}."
             )
-            raise NotFoundError(f"{what!r} is there {len(places)} times; say which with occurrence=: {listed}.")
-        if not 1 <= (occurrence or 1) <= len(places):
-            raise NotFoundError(f"{what!r} is there {len(places)} times; occurrence={occurrence} is not one of them.")
-        return places[(occurrence or 1) - 1]
+        if occurrence is None and len(places) == 1:
+            return places[0]
+        candidates = _listed(
+            (
+                f"{number}: {_in_context(self._texts[n], start, end)}" + " (pair)" * n
+                for number, (start, end, n) in enumerate(places, start=1)
+            ),
+            "; ",
+        )
+        times = "once" if len(places) == 1 else f"{len(places)} times"
+        if occurrence is None:
+            raise NotFoundError(f"{what!r} is there {times}; say which with occurrence=: {candidates}.")
+        if occurrence not in range(1, len(places) + 1):
+            raise NotFoundError(
+                f"{what!r} is there {times}, so occurrence={occurrence!r} is not one of {candidates}."
+            )
+        return places[int(occurrence) - 1]
+
+    def _edges(self, sequence: int) -> set[int]:
+        """Where words begin and end, the Unicode ones and the caller's own."""
+        own = [word for word in self.own_words or () if word.sequence == sequence]
+        return {*word_boundaries(self._texts[sequence]), *(w.start for w in own), *(w.end for w in own)}
 
 
-def _occurrences(text: str, what: str) -> list[tuple[int, int]]:
-    """Where a phrase stands with a word's edge on both sides: as written, or else ignoring case."""
-    edges = set(word_boundaries(text))
+def _range(what: tuple[int, int], length: int) -> tuple[int, int]:
+    try:
+        start, end = map(operator.index, what)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"find takes a word, a phrase, or a range (start, end) of characters; not {what!r}."
+        ) from None
+    if not 0 <= start < end <= length:
+        raise NotFoundError(
+            f"({start}, {end}) is no range of the text; give 0 <= start < end <= {length}, its length."
+        )
+    return start, end
 
-    def is_edge(position: int) -> bool:
-        around = text[max(position - 1, 0) : position + 1]
-        return position in edges or not (len(around) == 2 and around.isalnum())
 
-    def search(haystack: str, needle: str) -> list[tuple[int, int]]:
-        places, start = [], haystack.find(needle) if needle else -1
-        while start >= 0:
-            if is_edge(start) and is_edge(start + len(needle)):
-                places.append((start, start + len(needle)))
-            start = haystack.find(needle, start + 1)
-        return places
-
-    lowered = text.lower()
-    return search(text, what) or (search(lowered, what.lower()) if len(lowered) == len(text) else [])
+def _listed(candidates: Iterable[str], separator: str) -> str:
+    """The first candidates of a message; whether there are more shows."""
+    first = list(islice(candidates, _LISTED + 1))
+    return separator.join([*first[:_LISTED], *("…" for _ in first[_LISTED:])]) or "none"
 
 
 def _in_context(text: str, start: int, end: int) -> str:
     before, after = text[max(start - 15, 0) : start], text[end : end + 15]
-    return repr(f"{'…' if start > 15 else ''}{before}{text[start:end]}{after}{'…' if end + 15 < len(text) else ''}")
+    return repr("…" * (start > 15) + before + text[start:end] + after + "…" * (end + 15 < len(text)))

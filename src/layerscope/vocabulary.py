@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 
-_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+# How a tokenizer writes a space and a letter of three bytes shows how its tokens are to be read.
+_PROBE, _SIGN = "a €", "€"
 _SPACE_MARK = "▁"
-_CONTINUES = "##"
-_ENDS = ("</w>", "@@")
+_BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+
+# Marks of Python tokenizers, whose models do not say: a word goes on, a word ends, a word goes on.
+_PREFIX, _SUFFIXES = "##", ("</w>", "@@")
 
 Spell = Callable[[str], bytes]
 
@@ -24,6 +26,7 @@ class Vocabulary:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self._prefix, self._suffixes = _affixes(tokenizer)
         self._spell = _speller(tokenizer)
         self._added: dict[int, str] = {
             int(index): str(token) for index, token in tokenizer.added_tokens_decoder.items()
@@ -35,23 +38,34 @@ class Vocabulary:
         return tuple(self._look_up(int(index))[0] for index in ids)
 
     def spelt(self, ids: Iterable[int]) -> tuple[bytes | None, ...]:
-        """The bytes of text that each token stands for, maybe a part of a character; None for the unknown one."""
+        """The bytes of text that each token stands for, maybe part of a character; None if unknown."""
         return tuple(self._look_up(int(index))[1] for index in ids)
+
+    def ids(self, texts: list[str]) -> list[list[int]]:
+        """The ids of texts, without special tokens."""
+        encoding = self.tokenizer(texts, add_special_tokens=False, verbose=False)
+        return [[int(index) for index in own] for own in encoding["input_ids"]]
 
     def _look_up(self, index: int) -> tuple[str, bytes | None]:
         if index not in self._known:
-            if index in self._added:
-                content = self._added[index]
-                spelt = None if index == self.tokenizer.unk_token_id else content.encode()
-                self._known[index] = (content, spelt)
-            else:
-                token = self.tokenizer.convert_ids_to_tokens(index)
-                if token is None or index == self.tokenizer.unk_token_id:
-                    self._known[index] = (str(token or f"<{index}>"), None)
-                else:
-                    spelt = self._spell(token)
-                    self._known[index] = (_display(token, spelt), spelt)
+            self._known[index] = self._read(index)
         return self._known[index]
+
+    def _read(self, index: int) -> tuple[str, bytes | None]:
+        is_unknown = index == self.tokenizer.unk_token_id
+        if index in self._added:
+            content = self._added[index]
+            return content, None if is_unknown else content.encode()
+        token = self.tokenizer.convert_ids_to_tokens(index)
+        if token is None or is_unknown:
+            return str(token or f"<{index}>"), None
+        if self._prefix and token.startswith(self._prefix) and token != self._prefix:
+            return token, self._spell(token.removeprefix(self._prefix))
+        for suffix in self._suffixes:
+            if token.endswith(suffix) and token != suffix:
+                token = token.removesuffix(suffix)
+        spelt = self._spell(token)
+        return _display(spelt), spelt
 
 
 @cache
@@ -67,31 +81,24 @@ def byte_alphabet() -> dict[str, int]:
     return table
 
 
-def _speller(tokenizer: Any) -> Spell:
-    """The function that spells this tokenizer's tokens, chosen by how the tokenizer itself decodes."""
+def _affixes(tokenizer: Any) -> tuple[str, tuple[str, ...]]:
+    """What a tokenizer puts before a piece that continues a word, and behind one that ends it."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        decoders = _decoder_types(backend.decoder)
-        if "ByteLevel" in decoders:
-            return _spell_byte_level
-        if "Metaspace" in decoders or "ByteFallback" in decoders or _SPACE_MARK in str(decoders):
-            return _spell_sentencepiece
-        return _spell_plain
-    bases = {base.__name__ for base in type(tokenizer).__mro__}
-    if "ByT5Tokenizer" in bases:
-        return lambda token: token.encode("latin-1", errors="replace")
-    if "SentencePieceBackend" in bases:
-        return _spell_sentencepiece
-    return _spell_plain
+    if backend is None:
+        return _PREFIX, _SUFFIXES
+    suffix = getattr(backend.model, "end_of_word_suffix", None)
+    return getattr(backend.model, "continuing_subword_prefix", None) or "", (suffix,) if suffix else ()
 
 
-def _decoder_types(decoder: Any) -> list[str]:
-    """The types of a tokenizers decoder and, for a sequence, of its parts; a Replace by what it replaces."""
-    if decoder is None:
-        return []
-    state = json.loads(decoder.__getstate__())
-    parts = state.get("decoders", [state])
-    return [part["type"] if part["type"] != "Replace" else str(part["pattern"]) for part in parts]
+def _speller(tokenizer: Any) -> Spell:
+    """The function that spells this tokenizer's tokens, chosen by how it writes the probe."""
+    written = "".join(map(str, tokenizer.tokenize(_PROBE)))
+    as_byte = {byte: character for character, byte in byte_alphabet().items()}
+    if "".join(as_byte[byte] for byte in _SIGN.encode()) in written:
+        return _spell_byte_level
+    if _SIGN.encode().decode("latin-1") in written:
+        return _spell_latin
+    return _spell_sentencepiece if _SPACE_MARK in written else str.encode
 
 
 def _spell_byte_level(token: str) -> bytes:
@@ -101,32 +108,24 @@ def _spell_byte_level(token: str) -> bytes:
     return token.encode()
 
 
+def _spell_latin(token: str) -> bytes:
+    return token.encode("latin-1", errors="replace")
+
+
 def _spell_sentencepiece(token: str) -> bytes:
     if byte := _BYTE.fullmatch(token):
         return bytes([int(byte[1], 16)])
     return token.replace(_SPACE_MARK, " ").encode()
 
 
-def _spell_plain(token: str) -> bytes:
-    """WordPiece's ##, and the marks by which other Python tokenizers say that a word goes on or ends."""
-    if token.startswith(_CONTINUES) and token != _CONTINUES:
-        return token.removeprefix(_CONTINUES).encode()
-    for mark in _ENDS:
-        if token.endswith(mark) and token != mark:
-            return token.removesuffix(mark).encode()
-    return token.encode()
+def _display(spelt: bytes) -> str:
+    """Bytes as people read them; those that are no whole character as <0xF0>.
 
-
-def _display(token: str, spelt: bytes) -> str:
-    """A token as people read it; bytes that are no whole character as <0xF0>.
-
-    >>> _display("Ġghost", b" ghost"), _display("##word", b"word"), _display("ðŁ", bytes([0xF0, 0x9F]))
-    (' ghost', '##word', '<0xF0><0x9F>')
+    >>> _display(" ghost".encode()), _display(bytes([0xF0, 0x9F]))
+    (' ghost', '<0xF0><0x9F>')
     """
-    if token.startswith(_CONTINUES):
-        return token
     try:
         return spelt.decode()
     except UnicodeDecodeError:
         partial = spelt.decode("utf-8", "surrogateescape")
-        return "".join(c if c.isprintable() else f"<0x{c.encode('utf-8', 'surrogateescape')[0]:02X}>" for c in partial)
+        return "".join(f"<0x{ord(c) - 0xDC00:02X}>" if "\udc80" <= c <= "\udcff" else c for c in partial)

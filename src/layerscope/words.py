@@ -1,10 +1,13 @@
-"""The words of a text, the same for every tokenizer."""
+"""The words of a text, the same for every tokenizer, and what tokenizers keep of its characters."""
 
 from __future__ import annotations
 
+import operator
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate, pairwise
 
 import regex
 
@@ -13,7 +16,18 @@ from layerscope.errors import InputError
 # The W flag makes \b the default word boundary of Unicode (UAX #29), so that "don't", "3.14", a flag
 # and a family emoji are one word each, every Chinese character is one, and so is every punctuation mark.
 _BOUNDARY = regex.compile(r"(?V1w)\b")
+# Two boundaries of UAX #29 that it leaves out: between an opening apostrophe and a vowel ('apple'), and
+# behind half a flag.
+_LEFT_OUT = regex.compile(
+    r"(?<!\p{L}[\p{M}\p{Cf}]*)['’](?=\p{L})|\p{RI}[\p{M}\p{Cf}]*(?=[^\p{RI}\p{M}\p{Cf}])"
+)
+_CHARACTER = regex.compile(r"\X")
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+
+# What becomes of one character; it may become none or several.
+Fold = Callable[[str], str]
+
+OwnWords = Sequence[str] | Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -29,14 +43,9 @@ class Word:
     sequence: int = 0
 
 
-def is_visible(character: str) -> bool:
-    """Whether a character shows: white space, control and format characters do not."""
-    return unicodedata.category(character) not in _INVISIBLE
-
-
 def word_boundaries(text: str) -> list[int]:
     """The positions of the text, from 0 to its length, at which a word may begin or end (UAX #29)."""
-    inner = [match.start() for match in _BOUNDARY.finditer(text)]
+    inner = {match.end() for pattern in (_BOUNDARY, _LEFT_OUT) for match in pattern.finditer(text)}
     return sorted({0, *inner, len(text)})
 
 
@@ -46,48 +55,127 @@ def unicode_words(text: str, sequence: int = 0) -> tuple[Word, ...]:
     >>> [word.text for word in unicode_words("My mother's ghost.")]
     ['My', "mother's", 'ghost', '.']
     """
-    boundaries = word_boundaries(text)
     return tuple(
         Word(text[start:end], start, end, sequence)
-        for start, end in zip(boundaries, boundaries[1:], strict=False)
+        for start, end in pairwise(word_boundaries(text))
         if any(map(is_visible, text[start:end]))
     )
 
 
-def own_words(text: str, words: Sequence[str] | Sequence[tuple[int, int]], sequence: int = 0) -> tuple[Word, ...]:
-    """The caller's own words of a text: strings that stand in it in this order, or `(start, end)` ranges.
+def own_words(text: str, words: OwnWords, sequence: int = 0) -> tuple[Word, ...]:
+    """The caller's own words of a text: strings in the order of the text, or `(start, end)` ranges of it.
+
+    Between two strings white space and signs may be left out, but no letter or digit.
+
+    >>> own_words("New York, we don't", ["New York", "we", "do", "n't"])[2]
+    Word(text='do', start=13, end=15, sequence=0)
 
     Raises:
         InputError: a string that does not come next in the text, or a range that is empty, leaves the
             text, or overlaps the one before.
     """
+    if isinstance(words, str):
+        raise InputError(
+            f"words= is the string {words!r}; give a list of strings, or of (start, end) ranges."
+        )
     found: list[Word] = []
     position = 0
     for number, word in enumerate(words):
-        start, end = _place(text, word, position, number)
+        place = _next_place if isinstance(word, str) else _range
+        start, end = place(text, word, position, number)
         found.append(Word(text[start:end], start, end, sequence))
         position = end
     return tuple(found)
 
 
-def _place(text: str, word: str | tuple[int, int], position: int, number: int) -> tuple[int, int]:
-    if isinstance(word, str):
-        start = text.find(word, position) if word else -1
-        if start < 0:
-            raise InputError(
-                f"Word {number} of words=, {word!r}, does not come next in the text: after position {position} "
-                f"it reads {text[position : position + 40]!r}. Give the words in the order of the text."
-            )
-        return start, start + len(word)
-    start, end = word
-    if not position <= start < end <= len(text):
-        raise InputError(
-            f"Word {number} of words=, ({start}, {end}), must be a range of the text (0 to {len(text)}) that "
-            f"begins at or after the end of the word before ({position}) and is not empty."
-        )
-    return start, end
+def find_phrase(text: str, phrase: str, edges: set[int]) -> list[tuple[int, int]]:
+    """Where a phrase stands, as ranges: as written, or else ignoring case, or else also how é is encoded.
+
+    It must begin and end at one of the `edges`, or where a letter meets something else ("mother" stands in
+    "mother's"); never within what is seen as one character.
+    """
+    inner = {match.start() for match in _CHARACTER.finditer(text)} | {len(text)}
+
+    def is_edge(position: int) -> bool:
+        around = text[max(position - 1, 0) : position + 1]
+        return position in edges or (position in inner and not all(map(_is_letter, around)))
+
+    if not phrase.strip():
+        return []
+    for fold in (str, str.casefold, lambda character: unicodedata.normalize("NFD", character.casefold())):
+        parts = [fold(character) for character in text]
+        starts = {start: number for number, start in enumerate(accumulate(map(len, parts), initial=0))}
+        matches = regex.finditer(regex.escape("".join(map(fold, phrase))), "".join(parts), overlapped=True)
+        found = [
+            (starts[start], starts[end])
+            for start, end in (match.span() for match in matches)
+            if start < end and start in starts and end in starts
+        ]
+        places = [(start, end) for start, end in found if is_edge(start) and is_edge(end)]
+        if places:
+            return places
+    return []
 
 
 def join_words(words: Sequence[str]) -> str:
     """The text of words that come without one: joined by single spaces."""
     return " ".join(words)
+
+
+def is_visible(character: str) -> bool:
+    """Whether a character shows: white space, control and format characters do not."""
+    return unicodedata.category(character) not in _INVISIBLE
+
+
+def is_mark(character: str) -> bool:
+    """Whether a character only marks the one before it: an accent, a vowel sign."""
+    return unicodedata.category(character)[0] == "M"
+
+
+def as_written(character: str) -> str:
+    """The character itself, unless it is white space."""
+    return "" if character.isspace() else character
+
+
+@cache
+def decomposed(character: str) -> str:
+    """What normalising tokenizers keep: lower case, decomposed (½ → 1⁄2), nothing invisible."""
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).casefold())
+    return "".join(part for part in parts if unicodedata.category(part)[0] not in "CZ" and part != "\ufffd")
+
+
+@cache
+def bare(character: str) -> str:
+    """What every tokenizer keeps: the decomposed character without its marks (é → e)."""
+    letters = (part for part in unicodedata.normalize("NFKD", character) if not is_mark(part))
+    return "".join(part for letter in letters for part in decomposed(letter) if not is_mark(part))
+
+
+def _is_letter(character: str) -> bool:
+    return character.isalnum() or is_mark(character)
+
+
+def _next_place(text: str, word: object, position: int, number: int) -> tuple[int, int]:
+    given = str(word)
+    start = text.find(given, position) if given else -1
+    if start < 0 or any(map(str.isalnum, text[position:start])):
+        raise InputError(
+            f"Word {number} of words=, {given!r}, does not come next in the text, which reads "
+            f"{text[position : position + 40]!r} there; give every word as written and in order, or ranges."
+        )
+    return start, start + len(given)
+
+
+def _range(text: str, word: object, position: int, number: int) -> tuple[int, int]:
+    try:
+        start, end = map(operator.index, word)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"Word {number} of words= is {word!r}; a word is a string or a range (start, end)."
+        ) from None
+    if not position <= start < end <= len(text):
+        raise InputError(
+            f"Word {number} of words=, ({start}, {end}), must be a range of the text (0 to {len(text)}), not "
+            f"empty, and begin at or after the end of the word before ({position})."
+        )
+    return start, end

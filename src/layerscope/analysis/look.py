@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.errors import InputError
-from layerscope.reduce.attention import strongest, units
+from layerscope.reduce.attention import strongest, units, without_sink
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
 from layerscope.tokens import Tokens
@@ -38,7 +38,8 @@ class Look:
         model: the model's name.
         tokens: its tokens.
         attention: for each layer that was chosen, from each word the word that it attends to most (over the
-            heads the strongest, special tokens left out): columns "from", "to", "weight".
+            heads the strongest; special tokens, and a decoder's first token, left out): columns "from", "to",
+            "weight".
         lengths: float32 [layer, token], the length (Euclidean norm) of every vector; layer 0 first.
         predictions: for a decoder what follows the text, for a masked-language model what stands at each mask.
         note: what else one should know, None if nothing.
@@ -90,6 +91,8 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
     has_logits = model.has_head and not model.untrained_head and model.kind != "encoder-decoder"
     trace = model.run(text, pair, attention=True, logits=has_logits)
     rows = units(trace.tokens, "word")
+    if model.kind == "decoder":
+        rows = without_sink(rows)
     attention = {
         layer: strongest(trace.attention(layer, head="max", unit="word"), rows, rows)
         for layer in chosen

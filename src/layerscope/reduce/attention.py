@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +41,8 @@ class Units:
     Attributes:
         labels: what each reads.
         shares: float32 [unit, token], which tokens make up each; columns sum to 1.
-        is_word: bool [unit], false for special tokens and white space, which are units of their own.
+        is_word: bool [unit], false for special tokens and white space, which are units of their own, and for
+            others that are set apart.
     """
 
     labels: tuple[str, ...]
@@ -76,6 +77,17 @@ def units(tokens: Tokens, unit: str) -> Units:
     )
 
 
+def without_sink(units: Units) -> Units:
+    """Units with the first token set apart too, where no special token stands there.
+
+    On it causal models park the attention that they have no use for (attention sink, Xiao et al. 2023), so that it
+    would hide what words attend to otherwise.
+    """
+    is_word = units.is_word.copy()
+    is_word[:1] = False
+    return replace(units, is_word=is_word)
+
+
 def merge(attention: Array, queries: Array, keys: Array) -> Array:
     """Attention between tokens [head, query, key] to attention between units, by `Units.shares`.
 
@@ -86,7 +98,7 @@ def merge(attention: Array, queries: Array, keys: Array) -> Array:
 
 
 def strongest(attention: pd.DataFrame, rows: Units, columns: Units) -> pd.DataFrame:
-    """For each word of an attention table the word that it attends to most; special tokens left out.
+    """For each word of an attention table the word that it attends to most; what is no word is left out.
 
     Returns:
         a table with columns "from", "to" and "weight".

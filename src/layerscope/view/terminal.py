@@ -53,12 +53,12 @@ def tokens(tokens: Tokens) -> RenderableType:
 def look(look: Look) -> RenderableType:
     """A first look at a text: tokens, attention, lengths, predictions."""
     parts: list[RenderableType] = [heading("Tokens"), tokens(look.tokens)]
-    if look.attention:
+    if any(len(table) for table in look.attention.values()):
         parts += [
-            heading("What each word attends to most (strongest head, special tokens left out)"),
+            heading("What each word attends to most (strongest head; special tokens, and a decoder's first, left out)"),
             _attention(look),
         ]
-    parts += [heading("Length of the vectors, mean over the tokens"), _lengths(look)]
+    parts += [heading("Length of the vectors, median over the tokens"), _lengths(look)]
     if look.predictions:
         parts += [heading("What the model expects"), *map(_prediction, look.predictions)]
     if look.note:
@@ -161,13 +161,13 @@ def _attention(look: Look) -> RenderableType:
 
 
 def _lengths(look: Look) -> RenderableType:
-    means = look.lengths.mean(axis=1) if look.lengths.size else np.zeros(len(look.lengths))
+    medians = np.median(look.lengths, axis=1) if look.lengths.size else np.zeros(len(look.lengths))
     table = _table("layer", "length", "")
     table.columns[1].justify = "right"
-    for layer, mean in enumerate(means):
-        bar = "█" * round(_BAR * float(mean) / max(float(means.max()), 1e-9))
+    for layer, median in enumerate(medians):
+        bar = "█" * round(_BAR * float(median) / max(float(medians.max()), 1e-9))
         table.add_row(
-            "0 (embeddings)" if layer == 0 else str(layer), f"{mean:.2f}", Text(bar, style="#4292c6")
+            "0 (embeddings)" if layer == 0 else str(layer), f"{median:.2f}", Text(bar, style="#4292c6")
         )
     return table
 
