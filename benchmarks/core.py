@@ -20,7 +20,7 @@ import torch
 import transformers
 
 import layerscope as ls
-from layerscope.checkpoint import load
+from layerscope.loading.checkpoint import load
 
 RESULTS = Path(__file__).parent / "results" / "core.json"
 SENTENCE = "Then I tried to find some way of embracing my mother's ghost. "

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from layerscope.analysis.embeddings import embeddings as embeddings
     from layerscope.analysis.similarity import similarity as similarity
     from layerscope.analysis.verify import verify as verify
-    from layerscope.checkpoint import load as load
-    from layerscope.checkpoint import wrap as wrap
     from layerscope.errors import LayerscopeError as LayerscopeError
+    from layerscope.loading.checkpoint import load as load
+    from layerscope.loading.checkpoint import wrap as wrap
     from layerscope.model import Model as Model
     from layerscope.reduce.feature import Feature as Feature
     from layerscope.reduce.pooling import pooling as pooling
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 # The public names and where they live.
 _HOMES = {
-    "load": "checkpoint",
-    "wrap": "checkpoint",
+    "load": "loading.checkpoint",
+    "wrap": "loading.checkpoint",
     "Model": "model",
     "Tokens": "tokens",
     "Span": "tokens",

@@ -114,7 +114,7 @@ def _fit(unit: Unit, spelt: Spelt, stands: str) -> _Fit:
         if found.startswith(wanted, start) and origin[start + len(wanted) - 1] == origin[-1]:
             return _Fit.PART
     # Normalisation may rewrite signs (`` → "), so those are only asked to stand on signs.
-    return _Fit.NONE if any(map(str.isalnum, wanted + found)) else _Fit.ALL
+    return _Fit.NONE if _letters(wanted + found) else _Fit.ALL
 
 
 def _shows(character: str) -> bool:
@@ -133,7 +133,7 @@ def _covers(text: str, spelt: Spelt, offsets: Offsets) -> bool:
     left_over = np.flatnonzero(np.cumsum(covered)[:-1] == 0).tolist()
     unknown = [place for place, piece in zip(offsets.tolist(), spelt, strict=True) if piece is None]
     beside = {start - 1 for start, _ in unknown} | {end for _, end in unknown}
-    return not any(any(map(str.isalnum, bare(text[p]))) or (p in beside and bare(text[p])) for p in left_over)
+    return not any(_letters(text[p]) or (p in beside and bare(text[p])) for p in left_over)
 
 
 def _placed(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range]:
@@ -207,8 +207,18 @@ def _written(ids: list[int], vocabulary: Vocabulary) -> bytes:
 
 def _as_one_word(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range] | None:
     """All tokens on all of a text that is one word at most: more cannot be said, and words need no more."""
-    is_word = ids and len(unicode_words(text)) <= 1
+    spelt = vocabulary.spelt(ids)
+    spoken = [_letters(unit.text) for unit in units_of(spelt) if unit.text is not None]
+    has_letters = all(part in _letters(text) for part in spoken)
+    if None not in spelt:
+        has_letters = "".join(spoken) == _letters(text)
+    is_word = ids and has_letters and len(unicode_words(text)) <= 1
     return [(0, len(text))] * len(ids) if is_word else None
+
+
+def _letters(text: str) -> str:
+    """The letters and digits of a text, as every tokenizer keeps them."""
+    return "".join(filter(str.isalnum, "".join(map(bare, text))))
 
 
 def _trimmed(text: str, spelt: Spelt, places: Sequence[Sequence[int]]) -> Offsets:

@@ -10,6 +10,7 @@ import pytest
 
 from layerscope import __version__
 from layerscope.cli import main
+from layerscope.errors import NewHeadWarning
 from tiny import build
 
 SENTENCE = "Then I tried to find some way of embracing my mother's ghost."
@@ -181,16 +182,27 @@ def test_json_has_no_number_that_json_does_not_know(command, tmp_path):
     assert "NaN" not in out
 
 
-def test_a_head_that_was_made_new_is_a_note(command, tmp_path):
-    folder = build("bert", tmp_path / "bert")
-    config = json.loads((folder / "config.json").read_text())
+def test_warnings_are_notes_if_they_are_ours_and_else_are_not_shown(command, monkeypatch):
+    def warn(*_):
+        warnings.warn("a head is new", NewHeadWarning, stacklevel=1)
+        warnings.warn("library internals", UserWarning, stacklevel=1)
+        return ""
+
+    monkeypatch.setattr("layerscope.cli.tokens.read_text", warn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, _, err = command("tokens", "x")
+    assert code == 0
+    assert err == "note: a head is new\n"
+
+
+def test_a_head_without_weights_is_not_looked_at(command, tmp_path):
+    config = json.loads((build("bert", tmp_path / "bert") / "config.json").read_text())
     bare = build("bert", tmp_path / "bare", head=False)
     (bare / "config.json").write_text(json.dumps(config | {"architectures": ["BertForMaskedLM"]}))
-    code, out, err = command("look", "a b", "--model", bare)
-    assert code == 0
-    assert err.startswith("note: ")
-    assert err.count("\n") == 1
-    assert "predictions are not shown" in out
+    code, out, err = command("look", "a [MASK] b", "--model", bare)
+    assert (code, err) == (0, "")
+    assert "What the model expects" not in out
 
 
 def test_as_a_process():

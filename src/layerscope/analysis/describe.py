@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from layerscope.bundled import sha256
+from layerscope.loading.bundled import sha256
 
 if TYPE_CHECKING:
     import pandas as pd

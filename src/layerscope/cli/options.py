@@ -49,7 +49,7 @@ def open_model(
 ) -> Model:
     """The model that the shared options name."""
     with waiting(f"Loading {name or 'the bundled model'} …"):
-        from layerscope.checkpoint import load
+        from layerscope.loading.checkpoint import load
 
         return load(
             name,

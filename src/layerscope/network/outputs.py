@@ -60,5 +60,7 @@ def stitched(parts: Sequence[tuple[Item, Outputs]]) -> Outputs:
         whole[name] = np.empty(shape, dtype=array.dtype)
         for item, own in parts:
             rows = np.moveaxis(whole[name], axis, 0)  # a view: writing to it writes to the whole
-            rows[item.window.positions[item.window.owned]] = np.moveaxis(own[name], axis, 0)[item.window.owned]
+            rows[item.window.positions[item.window.owned]] = np.moveaxis(own[name], axis, 0)[
+                item.window.owned
+            ]
     return whole

@@ -55,7 +55,9 @@ def look(look: Look) -> RenderableType:
     parts: list[RenderableType] = [heading("Tokens"), tokens(look.tokens)]
     if any(len(table) for table in look.attention.values()):
         parts += [
-            heading("What each word attends to most (strongest head; special tokens, and a decoder's first, left out)"),
+            heading(
+                "What each word attends to most (strongest head; special tokens, and a decoder's first, left out)"
+            ),
             _attention(look),
         ]
     parts += [heading("Length of the vectors, median over the tokens"), _lengths(look)]

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from layerscope.errors import CheckpointError, LayerscopeError, MissingExtraError, UntrustedError
-from layerscope.fit import Fit, fit
-from layerscope.heads import architecture, renamed
+from layerscope.loading.fit import Fit, fit
+from layerscope.loading.heads import architecture, renamed
+from layerscope.loading.weights import check_gguf, tensor_names
 from layerscope.model import Source
 from layerscope.quiet import quiet_gguf
-from layerscope.weights import check_gguf, tensor_names
 
 
 def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, options: dict[str, Any]) -> Fit:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from layerscope import bundled
-from layerscope.checkpoint import load
 from layerscope.errors import CheckpointError
+from layerscope.loading import bundled
+from layerscope.loading.checkpoint import load
 
 
 @pytest.fixture

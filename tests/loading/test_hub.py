@@ -19,7 +19,7 @@ from tampering import copied, pickled, sharded
 # Loads what it is told to, one after the other, and writes what came of it; prints nothing.
 SCRIPT = """
 import json, sys, time
-from layerscope.checkpoint import load
+from layerscope.loading.checkpoint import load
 from layerscope.errors import LayerscopeError
 results = []
 for name, options in json.loads(sys.argv[1]):

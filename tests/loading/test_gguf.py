@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from layerscope import Model
-from layerscope.checkpoint import load
 from layerscope.errors import CheckpointError, MissingExtraError
+from layerscope.loading.checkpoint import load
 
 
 def test_a_real_gguf_file(decoder: Model, decoder_file: Path) -> None:

@@ -8,8 +8,8 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 import tiny
-from layerscope.checkpoint import load
 from layerscope.errors import CheckpointError, InputError, NewHeadWarning
+from layerscope.loading.checkpoint import load
 from tampering import copied, edit_json, edit_tensors, pickled, without
 
 

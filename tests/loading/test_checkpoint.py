@@ -13,8 +13,8 @@ import torch
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 import tiny
-from layerscope.checkpoint import load, wrap
 from layerscope.errors import CheckpointError, InputError, LayerscopeError, MissingExtraError, NewHeadWarning
+from layerscope.loading.checkpoint import load, wrap
 from tampering import copied, edit_json, edit_tensors, pickled, sharded
 
 

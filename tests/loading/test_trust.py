@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from layerscope.checkpoint import load
 from layerscope.errors import CheckpointError, UntrustedError
+from layerscope.loading.checkpoint import load
 from tampering import copied, edit_json, edit_tensors, pickled
 
 

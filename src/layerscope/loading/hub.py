@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from layerscope.errors import CheckpointError, InputError
-from layerscope.weights import ADAPTER, not_a_checkpoint, weight_names
+from layerscope.loading.weights import ADAPTER, not_a_checkpoint, weight_names
 
 # What a checkpoint is read from, beside its weights. Copies of them in other formats (onnx and the like) are
 # not downloaded, nor are folders.

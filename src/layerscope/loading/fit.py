@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.errors import CheckpointError
-from layerscope.heads import SENTENCE_HEADS
+from layerscope.loading.heads import SENTENCE_HEADS
 
 
 @dataclass(frozen=True)

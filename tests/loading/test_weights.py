@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from layerscope.checkpoint import load
 from layerscope.errors import CheckpointError
+from layerscope.loading.checkpoint import load
 from tampering import copied, edit_json, sharded
 
 

@@ -12,15 +12,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from layerscope.bundled import NAME, bundled_folder
 from layerscope.errors import CheckpointError, InputError, NewHeadWarning, unknown
-from layerscope.heads import TASKS
-from layerscope.hub import snapshot
+from layerscope.loading.bundled import NAME, bundled_folder
+from layerscope.loading.heads import TASKS
+from layerscope.loading.hub import snapshot
+from layerscope.loading.placement import as_device, as_dtype, moved
+from layerscope.loading.pretrained import load_network, load_tokenizer
+from layerscope.loading.weights import not_a_checkpoint, weight_files
 from layerscope.model import Model, Source
-from layerscope.placement import as_device, as_dtype, moved
-from layerscope.pretrained import load_network, load_tokenizer
 from layerscope.quiet import quiet
-from layerscope.weights import not_a_checkpoint, weight_files
 
 # Keywords of from_pretrained that are ours to set, and what to do instead.
 _OURS = {
