@@ -14,19 +14,17 @@ What is then still open is an `AlignmentError` and never a guess.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from itertools import pairwise
 
 import numpy as np
 import regex
-from numpy.typing import NDArray
 
 from layerscope.errors import AlignmentError
-from layerscope.reading import Range, Spelt, Unit, folded, read, read_bytes, units_of
+from layerscope.reading import Range, Spelt, read, read_bytes, units_of
+from layerscope.reported import Offsets as Offsets
+from layerscope.reported import can_be_believed
 from layerscope.vocabulary import Vocabulary
-from layerscope.words import bare, is_mark, is_visible, unicode_words, word_boundaries
-
-Offsets = NDArray[np.int64]
+from layerscope.words import letters_of, unicode_words, word_boundaries
 
 # How many places near the middle of a piece are tried before it counts as one that cannot be taken apart.
 _TRIES = 64
@@ -54,86 +52,9 @@ def align(text: str, ids: Sequence[int], vocabulary: Vocabulary, reported: Offse
     exact = read_bytes(text, spelt)
     if exact is not None:
         return _trimmed(text, spelt, exact)
-    if reported is not None and _fits(text, spelt, reported):
+    if reported is not None and can_be_believed(text, spelt, reported):
         return _trimmed(text, spelt, reported.tolist())
     return _trimmed(text, spelt, _placed(text, list(ids), vocabulary))
-
-
-class _Fit(Enum):
-    """How a token's spelling fits the text that it is said to stand on."""
-
-    NONE = "not at all"
-    ALL = "it spells all of it"
-    PART = "it spells a part of its first and last characters, which it shares with neighbours (½ → 1 ⁄ 2)"
-    EMPTY = "it spells nothing that shows"
-    UNKNOWN = "it may spell anything"
-
-
-def _fits(text: str, spelt: Spelt, offsets: Offsets) -> bool:
-    """Whether reported offsets can be believed."""
-    if offsets.shape != (len(spelt), 2):
-        return False
-    starts, ends = offsets[:, 0], offsets[:, 1]
-    if len(offsets) and (starts.min() < 0 or ends.max() > len(text) or (starts > ends).any()):
-        return False
-    if (np.diff(starts) < 0).any() or (np.diff(ends) < 0).any():
-        return False
-    before, reached, is_open = _Fit.ALL, 0, False
-    for unit in units_of(spelt):
-        start, end = int(starts[unit.first]), int(ends[unit.stop - 1])
-        fit = _fit(unit, spelt, text[start:end])
-        shared = max(reached - start, 0)
-        if fit is _Fit.EMPTY:
-            before = _Fit.PART if shared else before
-            continue
-        may_share = _Fit.PART in (before, fit) and _Fit.ALL not in (before, fit)
-        if fit is _Fit.NONE or shared > 1 or (shared and not may_share) or (is_open and not shared):
-            return False
-        before, reached, is_open = fit, end, fit is _Fit.PART and not shared
-    return not is_open and _covers(text, spelt, offsets)
-
-
-def _fit(unit: Unit, spelt: Spelt, stands: str) -> _Fit:
-    if unit.text is None:
-        has_bytes = all((piece or b"") in stands.encode() for piece in spelt[unit.first : unit.stop])
-        return _Fit.UNKNOWN if stands and has_bytes else _Fit.NONE
-    token, stands = unit.text.strip(), stands.strip()
-    wanted = "".join(map(bare, token))
-    if token in (stands, stands.lower()):
-        return _Fit.ALL if wanted else _Fit.EMPTY
-    found, origin = folded(stands, bare)
-    if not wanted:
-        return _Fit.EMPTY if len(stands) == 1 or (token and stands and not found) else _Fit.NONE
-    if not found or any(map(_shows, stands[: origin[0]] + stands[origin[-1] + 1 :])):
-        return _Fit.NONE
-    if wanted == found:
-        return _Fit.ALL
-    for start in range(len(found) - len(wanted) + 1):
-        if origin[start] != origin[0]:
-            break
-        if found.startswith(wanted, start) and origin[start + len(wanted) - 1] == origin[-1]:
-            return _Fit.PART
-    # Normalisation may rewrite signs (`` → "), so those are only asked to stand on signs.
-    return _Fit.NONE if _letters(wanted + found) else _Fit.ALL
-
-
-def _shows(character: str) -> bool:
-    """Whether a character shows for itself, as marks do not."""
-    return is_visible(character) and not is_mark(character)
-
-
-def _covers(text: str, spelt: Spelt, offsets: Offsets) -> bool:
-    """Whether nothing is left over that tokens must stand on.
-
-    Letters and digits must; signs may vanish, but not beside an unknown token, of which they may be a part.
-    """
-    covered = np.zeros(len(text) + 1, dtype=np.int64)
-    np.add.at(covered, offsets[:, 0], 1)
-    np.add.at(covered, offsets[:, 1], -1)
-    left_over = np.flatnonzero(np.cumsum(covered)[:-1] == 0).tolist()
-    unknown = [place for place, piece in zip(offsets.tolist(), spelt, strict=True) if piece is None]
-    beside = {start - 1 for start, _ in unknown} | {end for _, end in unknown}
-    return not any(_letters(text[p]) or (p in beside and bare(text[p])) for p in left_over)
 
 
 def _placed(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range]:
@@ -185,40 +106,36 @@ def _by_spaces(text: str, ids: list[int], vocabulary: Vocabulary) -> list[tuple[
 def _in_two(text: str, ids: list[int], vocabulary: Vocabulary) -> list[tuple[int, int]]:
     """The text cut in two, so that both sides give the same tokens: at a word's edge, near its middle, if it can.
 
-    A side may get a mark for a space of its own: it does not count on the left, and on the right what they
-    spell is compared.
+    What they spell is compared, since in the middle of a word tokens can be marked otherwise; a mark for a
+    space that a side gets of its own does not count.
     """
     edges = set(word_boundaries(text))
     cuts = sorted(range(1, len(text)), key=lambda cut: (cut not in edges, abs(2 * cut - len(text))))
+    spelt = vocabulary.spelt(ids)
     for cut in cuts[:_TRIES]:
-        left, right = vocabulary.ids([text[:cut], text[cut:]])
-        if left[:1] != ids[:1] and vocabulary.spelt(left[:1]) == (b" ",):
+        left, right = map(vocabulary.spelt, vocabulary.ids([text[:cut], text[cut:]]))
+        if left[:1] == (b" ",) != spelt[:1]:
             left = left[1:]
         count = len(left)
-        if left == ids[:count] and _written(right, vocabulary) == _written(ids[count:], vocabulary):
+        if left == spelt[:count] and _joined(right) == _joined(spelt[count:]):
             return [(cut, count), (len(text) - cut, len(ids) - count)]
     return []
 
 
-def _written(ids: list[int], vocabulary: Vocabulary) -> bytes:
-    """What ids spell, without a space before it; unknown ones as a byte that no text has."""
-    return b"".join(b"\xff" if piece is None else piece for piece in vocabulary.spelt(ids)).lstrip(b" ")
+def _joined(spelt: Spelt) -> bytes:
+    """What tokens spell together, without a space before it; unknown ones as a byte that no text has."""
+    return b"".join(b"\xff" if piece is None else piece for piece in spelt).lstrip(b" ")
 
 
 def _as_one_word(text: str, ids: list[int], vocabulary: Vocabulary) -> list[Range] | None:
     """All tokens on all of a text that is one word at most: more cannot be said, and words need no more."""
     spelt = vocabulary.spelt(ids)
-    spoken = [_letters(unit.text) for unit in units_of(spelt) if unit.text is not None]
-    has_letters = all(part in _letters(text) for part in spoken)
+    spoken = [letters_of(unit.text) for unit in units_of(spelt) if unit.text is not None]
+    has_letters = all(part in letters_of(text) for part in spoken)
     if None not in spelt:
-        has_letters = "".join(spoken) == _letters(text)
+        has_letters = "".join(spoken) == letters_of(text)
     is_word = ids and has_letters and len(unicode_words(text)) <= 1
     return [(0, len(text))] * len(ids) if is_word else None
-
-
-def _letters(text: str) -> str:
-    """The letters and digits of a text, as every tokenizer keeps them."""
-    return "".join(filter(str.isalnum, "".join(map(bare, text))))
 
 
 def _trimmed(text: str, spelt: Spelt, places: Sequence[Sequence[int]]) -> Offsets:

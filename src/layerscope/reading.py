@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerscope.words import Fold, as_written, bare, decomposed, is_visible
+from layerscope.words import Fold, as_written, bare, decomposed, is_mark, is_visible
 
 Range = tuple[int, int]
 Spelt = Sequence[bytes | None]
@@ -151,6 +151,8 @@ def _between(text: str, units: list[Unit], start: int, end: int) -> list[Range] 
         places[number] = place
     if len(unknown) > 1 or (unknown and start >= end):
         return None
+    if unknown and is_mark(text[start]) and any(map(bare, text[start:end])):
+        return None  # the mark of the character before may be a part of it or not
     places |= {middle: (start, end)} if unknown else {}
     return [places[number] for number in range(len(units))]
 

@@ -70,12 +70,11 @@ def run_many(
 def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
     """One pass over a batch: its outputs, padded; axes as in `outputs.AXES`, the text's after the layer's."""
     with model.lock, ExitStack() as stack:
+        known = model.sites(wanted.attention)
+        sites = {key: site for key, site in known.items() if _is_wanted(model, key, wanted)}
         stack.enter_context(evaluation(model.hf))
         if wanted.attention:
             stack.enter_context(recording_attention(model.hf))
-        sites = {
-            key: site for key, site in model.sites(wanted.attention).items() if _is_wanted(model, key, wanted)
-        }
         inputs = network_inputs(model, batch) | ({"output_attentions": True} if wanted.attention else {})
         caught, output = capture(model.hf, inputs, sites, whole=wanted.logits)
     outputs = _stacked(caught)

@@ -233,6 +233,7 @@ def why_missing(model: str, kind: str, windows: int, untrained_pooler: bool) -> 
         pooler = f"The checkpoint of {model} has no weights for its pooler: its output would be noise. Use mean or cls."
     ask = "Attention was not kept: run with attention=True."
     return {
+        "hidden_states": "No layer was kept: run with layers=.",
         "attentions": ask,
         "decoder_attentions": ask if kind == "encoder-decoder" else decoder,
         "cross_attentions": ask if kind == "encoder-decoder" else decoder,

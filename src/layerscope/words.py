@@ -151,6 +151,11 @@ def bare(character: str) -> str:
     return "".join(part for letter in letters for part in decomposed(letter) if not is_mark(part))
 
 
+def letters_of(text: str) -> str:
+    """The letters and digits of a text as every tokenizer keeps them."""
+    return "".join(filter(str.isalnum, "".join(map(bare, text))))
+
+
 def _is_letter(character: str) -> bool:
     return character.isalnum() or is_mark(character)
 

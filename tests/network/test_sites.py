@@ -100,3 +100,13 @@ def test_sites_are_found_once(tiny):
     finally:
         handle.remove()
     assert len(passes) == 1
+
+
+def test_a_model_that_computes_something_else_when_asked_for_attention_is_refused(tiny_folder, monkeypatch):
+    """As Falcon does where its implementation is not really switched: its tokens then see what follows them."""
+    from contextlib import nullcontext
+
+    model = ls.load(tiny_folder("falcon"), device="cpu")
+    monkeypatch.setattr("layerscope.model.recording_attention", lambda hf: nullcontext())
+    with pytest.raises(ModelError, match="computes something else when it is asked for its attention"):
+        model.run("The first pass that asks for attention.", attention=True)

@@ -38,7 +38,9 @@ def unpadded(batch: Mapping[str, Array], number: int, item: Item) -> Outputs:
     for name, array in batch.items():
         axes = axes_of(name, item)
         own = array[:, number] if axes[0] == "L" else array[number]
-        outputs[name] = own[tuple(slice(lengths[axis]) if axis in lengths else slice(None) for axis in axes)]
+        own = own[tuple(slice(lengths[axis]) if axis in lengths else slice(None) for axis in axes)]
+        is_alone = array.size == own.size
+        outputs[name] = own if is_alone else own.copy()  # a view would keep the whole batch in memory
     return outputs
 
 
