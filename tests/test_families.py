@@ -96,7 +96,9 @@ def test_stopping_early_runs_no_deeper_module(family, tiny):
 
 def test_the_model_is_left_as_it_was(family, tiny):
     model = tiny(family)
-    model.sites(attention=True)  # reading a model for the first time makes transformers set hooks of its own, to stay
+    model.sites(
+        attention=True
+    )  # reading a model for the first time makes transformers set hooks of its own, to stay
     hooks = sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.hf.modules())
     implementation = model.hf.config._attn_implementation
     model.hf.train()

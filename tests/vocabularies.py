@@ -9,7 +9,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 import tiny
-from layerscope.vocabulary import Vocabulary
+from layerscope.text.vocabulary import Vocabulary
 from tiny_tokenizers import KINDS, SLOW_TOKENIZERS, tokenizer
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from layerscope.model import Model as Model
     from layerscope.reduce.feature import Feature as Feature
     from layerscope.reduce.pooling import pooling as pooling
-    from layerscope.tokens import Span as Span
-    from layerscope.tokens import Tokens as Tokens
+    from layerscope.text.tokens import Span as Span
+    from layerscope.text.tokens import Tokens as Tokens
     from layerscope.trace import Trace as Trace
 
 # The public names and where they live.
@@ -35,8 +35,8 @@ _HOMES = {
     "load": "loading.checkpoint",
     "wrap": "loading.checkpoint",
     "Model": "model",
-    "Tokens": "tokens",
-    "Span": "tokens",
+    "Tokens": "text.tokens",
+    "Span": "text.tokens",
     "Trace": "trace",
     "pooling": "reduce.pooling",
     "Feature": "reduce.feature",

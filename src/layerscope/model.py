@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from layerscope.encode import OwnWords, Text, encode, with_words
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.capture import evaluation, recording_attention
@@ -17,26 +16,16 @@ from layerscope.network.limits import context_window
 from layerscope.network.sites import Sites, find_attentions, find_hidden_states
 from layerscope.reduce.layers import Layers
 from layerscope.run import run_many
-from layerscope.tokens import Tokens
+from layerscope.source import Source
+from layerscope.text.encode import OwnWords, Text, encode, with_words
+from layerscope.text.tokens import Tokens
+from layerscope.text.vocabulary import Vocabulary
 from layerscope.trace import Trace
-from layerscope.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from layerscope.analysis.describe import Description
+    from layerscope.network.description import Description
 
 _SHORT_TEXT = "Seeing is believing."
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a model came from: the name it was asked for by, and what was found there."""
-
-    name: str
-    folder: Path | None = None
-    revision: str | None = None
-    weights: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -266,7 +255,7 @@ class Model:
 
     def describe(self) -> Description:
         """Modules, parameters by component, tied weights, limits, and where the weights came from."""
-        from layerscope.analysis.describe import describe
+        from layerscope.network.description import describe
 
         return describe(self)
 

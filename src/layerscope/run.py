@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from layerscope.encode import Text, encode, encode_target
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS, Item, batches
 from layerscope.network.capture import Key, capture, evaluation, recording_attention
@@ -23,7 +22,8 @@ from layerscope.network.outputs import AXES, Outputs, stitched, unpadded
 from layerscope.network.windows import fit, windows
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
-from layerscope.tokens import Tokens
+from layerscope.text.encode import Text, encode, encode_target
+from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace, why_missing
 
 if TYPE_CHECKING:

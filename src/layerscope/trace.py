@@ -13,7 +13,7 @@ from layerscope.reduce.attention import merge, one_head, units
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.pooling import POOLER, UNPOOLED, Array, pool
-from layerscope.tokens import Span, Tokens
+from layerscope.text.tokens import Span, Tokens
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -36,7 +36,7 @@ def _context(window, token, count, causal):
 
 def _plain_tokens(count):
     """Tokens of [CLS] x … x [SEP], as far as windows look at them."""
-    from layerscope.tokens import Tokens
+    from layerscope.text.tokens import Tokens
 
     ids = np.arange(count + 2)
     special = np.zeros(count + 2, dtype=bool)
@@ -46,8 +46,8 @@ def _plain_tokens(count):
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(8, 40))
 def test_a_pair_is_cut_at_its_longer_text_first(first, second, size):
-    from layerscope.encode import encode
-    from layerscope.vocabulary import Vocabulary
+    from layerscope.text.encode import encode
+    from layerscope.text.vocabulary import Vocabulary
     from tiny import tokenizer
 
     (tokens,) = encode(Vocabulary(tokenizer("wordpiece")), [("a " * first, "b " * second)])

@@ -13,7 +13,7 @@ from layerscope.errors import InputError, ModelError
 from layerscope.network.capture import Side, evaluation, observe, tensors
 from layerscope.network.inputs import inputs_of
 from layerscope.reduce.pooling import Array
-from layerscope.tokens import Tokens
+from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from layerscope.errors import InputError
 from layerscope.reduce.attention import strongest, units, without_sink
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
-from layerscope.tokens import Tokens
+from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
 
 if TYPE_CHECKING:

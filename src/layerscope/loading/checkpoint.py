@@ -19,8 +19,9 @@ from layerscope.loading.hub import snapshot
 from layerscope.loading.placement import as_device, as_dtype, moved
 from layerscope.loading.pretrained import load_network, load_tokenizer
 from layerscope.loading.weights import not_a_checkpoint, weight_files
-from layerscope.model import Model, Source
+from layerscope.model import Model
 from layerscope.quiet import quiet
+from layerscope.source import Source
 
 # Keywords of from_pretrained that are ours to set, and what to do instead.
 _OURS = {

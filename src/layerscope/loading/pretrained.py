@@ -13,8 +13,8 @@ from layerscope.errors import CheckpointError, LayerscopeError, MissingExtraErro
 from layerscope.loading.fit import Fit, fit
 from layerscope.loading.heads import architecture, renamed
 from layerscope.loading.weights import check_gguf, tensor_names
-from layerscope.model import Source
 from layerscope.quiet import quiet_gguf
+from layerscope.source import Source
 
 
 def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, options: dict[str, Any]) -> Fit:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.network.windows import Window
-from layerscope.tokens import Tokens
+from layerscope.text.tokens import Tokens
 
 # Tokens a batch, padding included: enough to keep the matrix products busy, small enough for any machine.
 BATCH_TOKENS = 4096

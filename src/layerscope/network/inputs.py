@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from layerscope.encode import encode_target
 from layerscope.network.batching import Item, padded
 from layerscope.network.windows import windows
-from layerscope.tokens import Tokens
+from layerscope.text.encode import encode_target
+from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from layerscope.model import Model

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import InputError, unknown
-from layerscope.tokens import Tokens
+from layerscope.text.tokens import Tokens
 
 LONG = ("window", "cut", "error")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from layerscope.errors import InputError, unknown
 from layerscope.reduce.pooling import Array
-from layerscope.tokens import Tokens
+from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import InputError, ModelError, unknown
-from layerscope.tokens import Tokens
+from layerscope.text.tokens import Tokens
 
 Array = NDArray[Any]
 Pooling = Callable[[Array, Tokens], Array]

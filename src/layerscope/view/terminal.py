@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from layerscope.analysis.describe import Description
     from layerscope.analysis.look import Look, Prediction
     from layerscope.analysis.verify import Verification
-    from layerscope.tokens import Tokens
+    from layerscope.network.description import Description
+    from layerscope.text.tokens import Tokens
 
 # From pale to strong; dark text on all but the strongest, readable on light and dark terminals.
 _SHADES = ("#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c")

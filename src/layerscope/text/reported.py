@@ -7,8 +7,8 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.reading import Spelt, Unit, folded, units_of
-from layerscope.words import bare, is_mark, is_visible, letters_of
+from layerscope.text.reading import Spelt, Unit, folded, units_of
+from layerscope.text.words import bare, is_mark, is_visible, letters_of
 
 Offsets = NDArray[np.int64]
 

@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 import pytest
 
-from layerscope.encode import encode, encode_target, with_words
 from layerscope.errors import InputError
+from layerscope.text.encode import encode, encode_target, with_words
 from vocabularies import EVERY, vocabulary
 
 SENTENCE = "Then I tried to find some way of embracing my mother's ghost."

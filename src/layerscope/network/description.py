@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from layerscope.loading.bundled import sha256
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -105,7 +103,7 @@ def describe(model: Model) -> Description:
         untrained=tuple(sorted(model.untrained)),
         tree=_tree(hf),
         revision=model.source.revision,
-        weights={path.name: sha256(path) for path in model.source.weights},
+        weights=model.source.checksums(),
     )
 
 

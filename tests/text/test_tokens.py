@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from layerscope.encode import encode, with_words
 from layerscope.errors import InputError, NotFoundError
-from layerscope.tokens import Span
+from layerscope.text.encode import encode, with_words
+from layerscope.text.tokens import Span
 from vocabularies import vocabulary
 
 SENTENCE = "Then I tried to find some way of embracing my mother's ghost."

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerscope.errors import InputError
-from layerscope.words import bare, decomposed, find_phrase, own_words, unicode_words, word_boundaries
+from layerscope.text.words import bare, decomposed, find_phrase, own_words, unicode_words, word_boundaries
 
 anything = st.text(st.characters(codec="utf-8"), max_size=20)
 quick = settings(max_examples=150, deadline=None, derandomize=True, database=None)

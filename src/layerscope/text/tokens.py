@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.alignment import Offsets, align
 from layerscope.errors import InputError, NotFoundError
-from layerscope.vocabulary import Vocabulary
-from layerscope.words import Word, find_phrase, unicode_words, word_boundaries
+from layerscope.text.alignment import Offsets, align
+from layerscope.text.vocabulary import Vocabulary
+from layerscope.text.words import Word, find_phrase, unicode_words, word_boundaries
 
 if TYPE_CHECKING:
     import pandas as pd

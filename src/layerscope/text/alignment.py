@@ -20,11 +20,11 @@ import numpy as np
 import regex
 
 from layerscope.errors import AlignmentError
-from layerscope.reading import Range, Spelt, read, read_bytes, units_of
-from layerscope.reported import Offsets as Offsets
-from layerscope.reported import can_be_believed
-from layerscope.vocabulary import Vocabulary
-from layerscope.words import letters_of, unicode_words, word_boundaries
+from layerscope.text.reading import Range, Spelt, read, read_bytes, units_of
+from layerscope.text.reported import Offsets as Offsets
+from layerscope.text.reported import can_be_believed
+from layerscope.text.vocabulary import Vocabulary
+from layerscope.text.words import letters_of, unicode_words, word_boundaries
 
 # How many places near the middle of a piece are tried before it counts as one that cannot be taken apart.
 _TRIES = 64

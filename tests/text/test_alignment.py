@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.encode import encode
 from layerscope.errors import AlignmentError
+from layerscope.text.encode import encode
 from vocabularies import EVERY, FAST, SLOW, vocabulary
 
 TEXTS = (

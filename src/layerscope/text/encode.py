@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import InputError
-from layerscope.tokens import Tokens
-from layerscope.vocabulary import Vocabulary
-from layerscope.words import OwnWords as OwnWords
-from layerscope.words import join_words, own_words, unicode_words
+from layerscope.text.tokens import Tokens
+from layerscope.text.vocabulary import Vocabulary
+from layerscope.text.words import OwnWords as OwnWords
+from layerscope.text.words import join_words, own_words, unicode_words
 
 Text = str | tuple[str, str]
 Ids = NDArray[np.int64]

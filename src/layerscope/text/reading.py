@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerscope.words import Fold, as_written, bare, decomposed, is_mark, is_visible
+from layerscope.text.words import Fold, as_written, bare, decomposed, is_mark, is_visible
 
 Range = tuple[int, int]
 Spelt = Sequence[bytes | None]
