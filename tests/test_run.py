@@ -61,6 +61,21 @@ def test_pairs_and_texts_can_be_mixed(model):
     assert model.run_many([]) == []
 
 
+def test_tokens_with_words_of_ones_own(model, tiny):
+    """An annotated corpus has its own words: a vector for each."""
+    words = ["I", "ca", "n't", "go", "to", "New York", "."]
+    trace = model.run(model.tokenize("I can't go to New York.", words=words))
+    assert trace.word_vectors().shape == (7, 384)
+    plain = model.run("I can't go to New York.")
+    np.testing.assert_array_equal(trace.hidden_states, plain.hidden_states)
+    np.testing.assert_allclose(trace.vector("New York"), plain.vector("New York"))
+    assert list(trace.tokens.table()["word"].dropna())[-2:] == ["New York", "."]
+    with pytest.raises(InputError, match="tokenised for another model"):
+        tiny("bert").run(model.tokenize("a"))
+    with pytest.raises(InputError, match="give the pair to tokenize"):
+        model.run(model.tokenize("a"), "b")
+
+
 def test_what_is_no_text_is_named(model):
     with pytest.raises(InputError, match=r"Text 1 is int 5"):
         model.run_many(["a", 5])

@@ -180,7 +180,7 @@ class Model:
 
     def run(
         self,
-        text: str,
+        text: str | Tokens,
         pair: str | None = None,
         target: str | None = None,
         *,
@@ -192,7 +192,7 @@ class Model:
         """Run the network on one text, or pair, and bring back what it computed.
 
         Args:
-            text: any string, the empty one included.
+            text: any string, the empty one included; or its tokens, with words of your own.
             pair: a second text, put in by the tokenizer's template.
             target: what an encoder-decoder's decoder is to read.
             layers: which to keep: "all", a number, numbers, or a range as text ("-4:"); 0 is the embedding
@@ -211,9 +211,11 @@ class Model:
         >>> trace.hidden_states.shape
         (2, 6, 384)
         """
+        if pair is not None and isinstance(text, Tokens):
+            raise InputError("Tokens are run as they are; give the pair to tokenize.")
         return run_many(
             self,
-            [text if pair is None else (text, pair)],
+            [text if pair is None or isinstance(text, Tokens) else (text, pair)],
             targets=None if target is None else [target],
             layers=layers,
             attention=attention,
@@ -235,7 +237,7 @@ class Model:
         """Run the network on many texts, in batches of like length; the same numbers as one by one, in order.
 
         Args:
-            texts: strings, or pairs as tuples of two.
+            texts: strings, pairs as tuples of two, or tokens.
             targets: for an encoder-decoder, one for each text.
             layers, attention, logits, long: as for `run`.
             batch_tokens: how many tokens, padding included, pass at once.

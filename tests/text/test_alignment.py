@@ -40,6 +40,7 @@ TEXTS = (
     "☃ snow ☃ man ☃☃ x☃y ᚠᚢᚦ ᚠ a ᚠ 𓀀𓀁 the 𓀂",
     "``hi'' \"x\" «a» ‘b’ — (c) [d]!!! a_b e@f.gr 3.14 1,000 $5 50%",
     "def f(x):\n    return x\n\n\n  # c",
+    "▁aA\u030angstro\u0308m ک\uff7dﷻフ\u202b۝ﭯۯモﶺ",
     "☃☃☃",
     "",
     " ",

@@ -15,7 +15,9 @@ from layerscope.text.vocabulary import Vocabulary
 from layerscope.text.words import OwnWords as OwnWords
 from layerscope.text.words import join_words, own_words, unicode_words
 
-Text = str | tuple[str, str]
+# What can be run: a text, a pair of texts, or what `Model.tokenize` made of one.
+Text = str | tuple[str, str] | Tokens
+Untokenised = str | tuple[str, str]
 Ids = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -23,17 +25,24 @@ Flags = NDArray[np.bool_]
 def encode(vocabulary: Vocabulary, texts: Sequence[Text]) -> list[Tokens]:
     """Tokenise texts, or pairs of texts, with the template's special tokens; nothing is cut or padded.
 
+    Tokens stay what they are.
+
     Raises:
-        InputError: an item is neither a string nor a pair of strings, or is not valid Unicode; the
-            message says which.
+        InputError: an item is neither a string nor a pair of strings, is not valid Unicode, or are the
+            tokens of another tokenizer; the message says which.
     """
     for number, text in enumerate(texts):
-        _check(text, f"Text {number}" if len(texts) > 1 else "The text")
-    encoded: list[Tokens | None] = [None] * len(texts)
+        what = f"Text {number}" if len(texts) > 1 else "The text"
+        if not isinstance(text, Tokens):
+            _check(text, what)
+        elif text.vocabulary is not vocabulary:
+            raise InputError(f"{what} was tokenised for another model; tokenise it with this one's tokenize.")
+    encoded = [text if isinstance(text, Tokens) else None for text in texts]
     for is_pair in (False, True):
-        chosen = [number for number, text in enumerate(texts) if isinstance(text, tuple) == is_pair]
+        kind: type[Any] = tuple if is_pair else str
+        chosen = [number for number, text in enumerate(texts) if isinstance(text, kind)]
         if chosen:
-            group = [texts[number] for number in chosen]
+            group = [text for text in texts if isinstance(text, kind)]
             for number, tokens in zip(chosen, _encode_alike(vocabulary, group), strict=True):
                 encoded[number] = tokens
     return [tokens for tokens in encoded if tokens is not None]
@@ -76,7 +85,9 @@ def encode_target(vocabulary: Vocabulary, target: str, start_id: int) -> Tokens:
     return replace(started.keep(np.arange(len(tokens))), num_cut=0)
 
 
-def _encode_alike(vocabulary: Vocabulary, texts: Sequence[Text], as_target: bool = False) -> list[Tokens]:
+def _encode_alike(
+    vocabulary: Vocabulary, texts: Sequence[Untokenised], as_target: bool = False
+) -> list[Tokens]:
     """Tokenise texts that are all single or all pairs, in one call of the tokenizer."""
     tokenizer = vocabulary.tokenizer
     firsts = [text if isinstance(text, str) else text[0] for text in texts]
@@ -116,7 +127,7 @@ def _encode_alike(vocabulary: Vocabulary, texts: Sequence[Text], as_target: bool
     return encoded
 
 
-def _parts_of_slow(vocabulary: Vocabulary, text: Text, ids: Ids, given: Flags) -> tuple[Flags, Ids]:
+def _parts_of_slow(vocabulary: Vocabulary, text: Untokenised, ids: Ids, given: Flags) -> tuple[Flags, Ids]:
     """Which tokens are special, and which text each of the others is of; Python tokenizers do not say.
 
     Some give a mask that is too long where a text ends with its special token typed out, which they do not
