@@ -6,16 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerscope.cli.options import (
-    AllowPickle,
-    Device,
-    Dtype,
-    Json,
-    ModelName,
-    Revision,
-    TrustRemoteCode,
-    open_model,
-)
+from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json
 
 if TYPE_CHECKING:
@@ -27,23 +18,19 @@ EXAMPLES = """Examples:\n
   layerscope compare "a river bank" "a savings bank" --layer 3 --json"""
 
 
+@with_model
 def command(
+    model: ModelOptions,
     a: Annotated[str, typer.Argument(help="A text.")],
     b: Annotated[str, typer.Argument(help="The text to compare it with.")],
     layer: Annotated[int, typer.Option(help="Where to read the vectors; negative from the end.")] = -1,
     pooling: Annotated[
         str, typer.Option(help="How tokens become the vector of a text: mean, max, cls, last, …")
     ] = "mean",
-    model: ModelName = None,
-    revision: Revision = None,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: TrustRemoteCode = False,
     as_json: Json = False,
 ) -> None:
     """How alike two texts are, and their words: cosine similarity, higher is closer."""
-    loaded = open_model(model, revision, device, dtype, allow_pickle, trust_remote_code)
+    loaded = model.load()
     from layerscope.analysis.similarity import compare
 
     texts, words = compare(loaded, a, b, layer=layer, pooling=pooling)

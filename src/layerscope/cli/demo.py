@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.options import open_model
+from layerscope.cli.options import ModelOptions
 from layerscope.cli.output import show, waiting
 
 NAME = "demo"
@@ -22,7 +22,7 @@ def command(
     ),
 ) -> None:
     """Tables, figures and a feature file from the bundled model and samples: something to look at."""
-    model = open_model(None, None, "auto", "float32", False, False)
+    model = ModelOptions().load()
     from layerscope.demo import demo
     from layerscope.view import terminal
 

@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from layerscope.cli.options import (
-    AllowPickle,
-    Device,
-    Dtype,
-    Json,
-    ModelName,
-    Revision,
-    TrustRemoteCode,
-    open_model,
-)
+from layerscope.cli.options import Checkpoint, Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json
-from layerscope.errors import InputError
 
 NAME = "describe"
 EXAMPLES = """Examples:\n
@@ -25,20 +11,14 @@ EXAMPLES = """Examples:\n
   layerscope describe google-bert/bert-base-uncased --json"""
 
 
+@with_model
 def command(
-    checkpoint: Annotated[str | None, typer.Argument(help="The same as --model.", show_default=False)] = None,
-    model: ModelName = None,
-    revision: Revision = None,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: TrustRemoteCode = False,
+    model: ModelOptions,
+    checkpoint: Checkpoint = None,
     as_json: Json = False,
 ) -> None:
     """What a model is: its modules, parameters by component, tied weights, limits, and where it came from."""
-    if checkpoint is not None and model is not None:
-        raise InputError("Name the model once, as MODEL or with --model.")
-    loaded = open_model(checkpoint or model, revision, device, dtype, allow_pickle, trust_remote_code)
+    loaded = model.load(checkpoint)
     description = loaded.describe()
     if as_json:
         show_json(description.to_dict())

@@ -6,20 +6,7 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.options import (
-    AllowPickle,
-    Device,
-    Dtype,
-    Json,
-    ModelName,
-    Pair,
-    Revision,
-    TextArgument,
-    TrustRemoteCode,
-    open_model,
-    read_layers,
-    read_text,
-)
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, read_layers, read_text, with_model
 from layerscope.cli.output import show, show_json
 
 NAME = "look"
@@ -29,7 +16,9 @@ EXAMPLES = """Examples:\n
   layerscope look "Paris is the [MASK] of France." --model google-bert/bert-base-uncased --layers 1,6,12"""
 
 
+@with_model
 def command(
+    model: ModelOptions,
     text: TextArgument = None,
     pair: Pair = None,
     layers: Annotated[
@@ -37,17 +26,11 @@ def command(
         typer.Option(help="Whose attention: all, 8, -4:, or 1,6,12. First, middle and last if left out."),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many predictions to show.", min=1)] = 5,
-    model: ModelName = None,
-    revision: Revision = None,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: TrustRemoteCode = False,
     as_json: Json = False,
 ) -> None:
     """A first look at a text: tokens, strongest attention, vector lengths by layer, predictions."""
     given, chosen = read_text(text), read_layers(layers)
-    loaded = open_model(model, revision, device, dtype, allow_pickle, trust_remote_code)
+    loaded = model.load()
     from layerscope.analysis.look import look
 
     seen = look(loaded, given, pair, layers=chosen, k=k)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,51 +17,72 @@ if TYPE_CHECKING:
     from layerscope.model import Model
     from layerscope.reduce.layers import Layers
 
-ModelName = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        "-m",
-        help="A Hub id, a folder, or a .gguf file. The bundled model if left out.",
-        metavar="MODEL",
-    ),
-]
-Revision = Annotated[str | None, typer.Option(help="Of a Hub id, a branch, tag or commit.")]
-Device = Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")]
-Dtype = Annotated[str, typer.Option(help="float32, float16, bfloat16, or auto for the checkpoint's own.")]
-AllowPickle = Annotated[
-    bool, typer.Option("--allow-pickle", help="Accept pickled weights, which can run any code.")
-]
-TrustRemoteCode = Annotated[
-    bool, typer.Option("--trust-remote-code", help="Run model code that comes with the checkpoint.")
-]
 Json = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")]
 Pair = Annotated[str | None, typer.Option(help="A second text, put in by the tokenizer's template.")]
 TextArgument = Annotated[
     str | None, typer.Argument(help="The text; - or nothing reads it from stdin.", show_default=False)
 ]
+Checkpoint = Annotated[str | None, typer.Argument(help="The same as --model.", show_default=False)]
 
 
-def open_model(
-    name: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str,
-    allow_pickle: bool,
-    trust_remote_code: bool,
-) -> Model:
-    """The model that the shared options name."""
-    with waiting(f"Loading {name or 'the bundled model'} …"):
-        from layerscope.loading.checkpoint import load
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model to load, and how."""
 
-        return load(
-            name,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            allow_pickle=allow_pickle,
-            trust_remote_code=trust_remote_code,
-        )
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A Hub id, a folder, or a .gguf file. The bundled model if left out.",
+            metavar="MODEL",
+        ),
+    ] = None
+    revision: Annotated[str | None, typer.Option(help="Of a Hub id, a branch, tag or commit.")] = None
+    device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto"
+    dtype: Annotated[
+        str, typer.Option(help="float32, float16, bfloat16, or auto for the checkpoint's own.")
+    ] = "float32"
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Accept pickled weights, which can run any code.")
+    ] = False
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run model code that comes with the checkpoint.")
+    ] = False
+
+    def load(self, checkpoint: str | None = None) -> Model:
+        """The model; `checkpoint` is its name where a verb takes it as an argument too."""
+        if checkpoint is not None and self.model is not None:
+            raise InputError("Name the model once, as MODEL or with --model.")
+        name = checkpoint or self.model
+        with waiting(f"Loading {name or 'the bundled model'} …"):
+            from layerscope.loading.checkpoint import load
+
+            return load(
+                name,
+                revision=self.revision,
+                device=self.device,
+                dtype=self.dtype,
+                allow_pickle=self.allow_pickle,
+                trust_remote_code=self.trust_remote_code,
+            )
+
+
+def with_model(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the fields of `ModelOptions` as options; it receives them as its parameter `model`."""
+    own = inspect.signature(verb, eval_str=True).parameters
+    shared = inspect.signature(ModelOptions, eval_str=True).parameters
+
+    def command(**given: Any) -> None:
+        model = ModelOptions(**{name: given.pop(name) for name in shared})
+        verb(model=model, **given)
+
+    parameters = [*(one for name, one in own.items() if name != "model"), *shared.values()]
+    keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
+    command.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    command.__doc__ = verb.__doc__
+    return command
 
 
 def read_text(text: str | None) -> str:

@@ -2,19 +2,7 @@
 
 from __future__ import annotations
 
-from layerscope.cli.options import (
-    AllowPickle,
-    Device,
-    Dtype,
-    Json,
-    ModelName,
-    Pair,
-    Revision,
-    TextArgument,
-    TrustRemoteCode,
-    open_model,
-    read_text,
-)
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, read_text, with_model
 from layerscope.cli.output import show, show_json
 
 NAME = "tokens"
@@ -24,20 +12,16 @@ EXAMPLES = """Examples:\n
   layerscope tokens - < poem.txt"""
 
 
+@with_model
 def command(
+    model: ModelOptions,
     text: TextArgument = None,
     pair: Pair = None,
-    model: ModelName = None,
-    revision: Revision = None,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: TrustRemoteCode = False,
     as_json: Json = False,
 ) -> None:
     """The tokens of a text, where each stands in it, and the word that it belongs to."""
     given = read_text(text)
-    loaded = open_model(model, revision, device, dtype, allow_pickle, trust_remote_code)
+    loaded = model.load()
     tokens = loaded.tokenize(given, pair)
     if as_json:
         rows = tokens.table().reset_index()

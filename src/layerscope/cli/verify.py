@@ -6,18 +6,8 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.options import (
-    AllowPickle,
-    Device,
-    Dtype,
-    Json,
-    ModelName,
-    Revision,
-    TrustRemoteCode,
-    open_model,
-)
+from layerscope.cli.options import Checkpoint, Json, ModelOptions, with_model
 from layerscope.cli.output import note, show, show_json, waiting
-from layerscope.errors import InputError
 
 NAME = "verify"
 EXAMPLES = """Examples:\n
@@ -25,23 +15,17 @@ EXAMPLES = """Examples:\n
   layerscope verify ./my-checkpoint --text "Any text of mine." --json"""
 
 
+@with_model
 def command(
-    checkpoint: Annotated[str | None, typer.Argument(help="The same as --model.", show_default=False)] = None,
+    model: ModelOptions,
+    checkpoint: Checkpoint = None,
     text: Annotated[
         list[str] | None, typer.Option(help="A text to compare on, may be repeated; else the samples.")
     ] = None,
-    model: ModelName = None,
-    revision: Revision = None,
-    device: Device = "auto",
-    dtype: Dtype = "float32",
-    allow_pickle: AllowPickle = False,
-    trust_remote_code: TrustRemoteCode = False,
     as_json: Json = False,
 ) -> None:
     """Compare every output with plain transformers, run now. Exit code 1 if one differs."""
-    if checkpoint is not None and model is not None:
-        raise InputError("Name the model once, as MODEL or with --model.")
-    loaded = open_model(checkpoint or model, revision, device, dtype, allow_pickle, trust_remote_code)
+    loaded = model.load(checkpoint)
     from layerscope.analysis.verify import verify
 
     with waiting("Running both …"):

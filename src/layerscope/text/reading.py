@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from layerscope.text.words import Fold, as_written, bare, decomposed, is_mark, is_visible
+from layerscope.text.words import Fold, bare, decomposed, is_mark, is_visible
 
 Range = tuple[int, int]
 Spelt = Sequence[bytes | None]
@@ -70,7 +70,7 @@ def read(text: str, spelt: Spelt) -> list[Range] | None:
     any letters, so that beside them only the coarsest fold makes a reading the only one.
     """
     units = units_of(spelt)
-    folds = (bare,) if any(unit.text is None for unit in units) else (as_written, decomposed, bare)
+    folds = (bare,) if any(unit.text is None for unit in units) else (decomposed, bare)
     for fold in folds:
         places = _read_folded(text, units, fold)
         if places is not None:

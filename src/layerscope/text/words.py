@@ -132,11 +132,6 @@ def is_mark(character: str) -> bool:
     return unicodedata.category(character)[0] == "M"
 
 
-def as_written(character: str) -> str:
-    """The character itself, unless it is white space."""
-    return "" if character.isspace() else character
-
-
 @cache
 def decomposed(character: str) -> str:
     """What normalising tokenizers keep: lower case, decomposed (½ → 1⁄2), nothing invisible."""
