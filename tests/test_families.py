@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+import layerscope as ls
 import oracle
 from layerscope.errors import InputError, ModelError
+from tiny import build
 
 TEXT = "Then I tried to find some way of embracing my mother's ghost."
 TEXTS = [
@@ -163,6 +165,37 @@ def test_kinds(family, tiny):
     assert model.kind == kinds.get(family, "decoder" if family in decoders else "encoder")
     assert (model.num_layers, model.num_heads, model.hidden_size) == (3, 4, 32)
     assert model.vocab_size >= len(model.tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("family", "depth"),
+    [("t5", {"num_decoder_layers": 5}), ("t5", {"num_decoder_layers": 1}), ("bart", {"decoder_layers": 1})],
+)
+def test_a_decoder_may_be_deeper_or_less_deep_than_its_encoder(family, depth, tmp_path):
+    folder, (count,) = build(family, tmp_path, **depth), depth.values()
+    model, target = ls.load(folder, device="cpu"), "My mother's ghost."
+    assert (model.num_layers, model.num_decoder_layers) == (3, count)
+    full = model.run(TEXT, target=target, attention=True, logits=True)
+    compare(full, oracle.plain(folder, family, TEXT, target=target))
+    assert ls.verify(model, [TEXT]).passed
+    assert full.decoder_hidden_states.shape[0] == count + 1
+    np.testing.assert_array_equal(full.attention(-1, 0, side="decoder"), full.decoder_attentions[-1, 0])
+    np.testing.assert_array_equal(full.attention(count, 0, side="cross"), full.cross_attentions[-1, 0])
+    deepest = max(count, 3)
+    part = model.run(TEXT, target=target, layers=[1, deepest], attention=True)
+    assert part.layers == ((1, 3) if count < 3 else (1,))
+    assert part.decoder_layers == ((1,) if count < 3 else (1, count))
+    np.testing.assert_array_equal(
+        part.decoder_hidden_states[-1], full.decoder_hidden_states[part.decoder_layers[-1]]
+    )
+    with pytest.raises(InputError, match=f"layers 0 .embeddings. to {deepest}"):
+        model.run(TEXT, target=target, layers=deepest + 1)
+    with pytest.raises(InputError, match="does not exist"):
+        full.attention(deepest if count < 3 else count + 1, side="decoder")
+    only_encoder = model.run(TEXT, target=target, layers=3)
+    if count < 3:
+        with pytest.raises(ModelError, match="None of the decoder's layers"):
+            _ = only_encoder.decoder_hidden_states
 
 
 def test_an_encoder_has_no_decoder(tiny):

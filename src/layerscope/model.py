@@ -83,6 +83,14 @@ class Model:
         return int(self.config.num_hidden_layers)
 
     @property
+    def num_decoder_layers(self) -> int:
+        """The number of blocks of an encoder-decoder's decoder, which may be more or fewer; 0 for others."""
+        if self.kind != "encoder-decoder":
+            return 0
+        named = (getattr(self.config, name, None) for name in ("num_decoder_layers", "decoder_layers"))
+        return int(next((number for number in named if number is not None), self.num_layers))
+
+    @property
     def num_heads(self) -> int:
         """Attention heads (queries) in each block."""
         return int(self.config.num_attention_heads)

@@ -19,8 +19,9 @@ from layerscope.network.batching import BATCH_TOKENS, Item, batches
 from layerscope.network.capture import Key, capture, evaluation, recording_attention
 from layerscope.network.inputs import network_inputs
 from layerscope.network.outputs import AXES, Outputs, stitched, unpadded
+from layerscope.network.sites import Sites
 from layerscope.network.windows import fit, windows
-from layerscope.reduce.layers import Layers, resolve_layers
+from layerscope.reduce.layers import Layers, resolve_layers, resolve_sides
 from layerscope.reduce.pooling import Array
 from layerscope.text.encode import Text, encode, encode_target
 from layerscope.text.tokens import Tokens
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a pass is to bring back: layers (0 = embeddings), attention of the blocks among them, logits."""
+    """What a pass is to bring back: layers (0 = embeddings), attention of the blocks among them, logits.
+
+    `decoder_layers` are those of an encoder-decoder's decoder, empty where it is given nothing to read.
+    """
 
     layers: tuple[int, ...]
+    decoder_layers: tuple[int, ...] = ()
     attention: bool = False
     logits: bool = False
-    decoder: bool = False
 
 
 def run_many(
@@ -77,10 +81,29 @@ def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
             stack.enter_context(recording_attention(model.hf))
         inputs = network_inputs(model, batch) | ({"output_attentions": True} if wanted.attention else {})
         caught, output = capture(model.hf, inputs, sites, whole=wanted.logits)
+        _check_caught(model, batch, sites, caught)
     outputs = _stacked(caught)
     if wanted.logits:
         outputs["logits"] = _array(_logits(model, output))
     return outputs
+
+
+def _check_caught(model: Model, batch: Sequence[Item], sites: Sites, caught: dict[Key, torch.Tensor]) -> None:
+    """Raise unless every tensor passed, with as many tokens as went in: a site holds for texts of any length."""
+    lengths = {
+        "T": max(len(item.window) for item in batch),
+        "D": max(len(item.target or ()) for item in batch),
+    }
+    for key in sites:
+        axes = AXES[key[0]].removeprefix("L")
+        shape = caught[key].shape[1:] if key in caught else ()
+        fits = len(shape) == len(axes) and all(
+            axis not in lengths or lengths[axis] == size for axis, size in zip(axes, shape, strict=True)
+        )
+        if not fits:
+            raise ModelError(
+                f"{model.name} cannot be read: its {key[0]}[{key[1]}] does not pass where it passed for a short text."
+            )
 
 
 def _wanted(
@@ -94,7 +117,10 @@ def _wanted(
         raise InputError(f"target= is for encoder-decoders; the kind of {model.name} is {model.kind}.")
     if logits and model.kind == "encoder-decoder" and targets is None:
         raise InputError("The logits of an encoder-decoder are its decoder's: give target= with logits=True.")
-    return Wanted(resolve_layers(layers, model.num_layers), attention, logits, targets is not None)
+    if targets is None:
+        return Wanted(resolve_layers(layers, model.num_layers), (), bool(attention), bool(logits))
+    encoder, decoder = resolve_sides(layers, model.num_layers, model.num_decoder_layers)
+    return Wanted(encoder, decoder, bool(attention), bool(logits))
 
 
 def _targets(model: Model, targets: Sequence[str] | None, count: int, long: str) -> list[Tokens | None]:
@@ -125,9 +151,8 @@ def _is_wanted(model: Model, key: Key, wanted: Wanted) -> bool:
     name, index = key
     if name == "pooler_output":
         return model.num_layers in wanted.layers
-    if not wanted.decoder and name not in ("hidden_states", "attentions"):
-        return False
-    return (index + 1 if "attentions" in name else index) in wanted.layers
+    layers = wanted.layers if name in ("hidden_states", "attentions") else wanted.decoder_layers
+    return (index + 1 if "attentions" in name else index) in layers
 
 
 def _stacked(caught: dict[Key, torch.Tensor]) -> Outputs:
@@ -167,12 +192,14 @@ def _trace(
         model=model.name,
         kind=model.kind,
         num_layers=model.num_layers,
+        num_decoder_layers=model.num_decoder_layers,
         tokens=tokens,
         target=target,
         layers=wanted.layers,
+        decoder_layers=wanted.decoder_layers,
         windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
         outputs=outputs,
-        missing=why_missing(model.name, model.kind, len(parts), model.untrained_pooler),
+        missing=why_missing(model, wanted.layers, target is not None, len(parts)),
     )
 
 

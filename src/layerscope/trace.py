@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ from layerscope.text.tokens import Span, Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from layerscope.model import Model
 
 # For each side of the network: the output, and which tokens are its queries and its keys.
 _SIDES = {
@@ -37,10 +39,12 @@ class Trace:
     Attributes:
         model: the model's name.
         kind: "encoder", "decoder" or "encoder-decoder".
-        num_layers: the number of blocks.
+        num_layers: the number of blocks; of an encoder-decoder those of its encoder.
+        num_decoder_layers: those of its decoder, 0 for others.
         tokens: the T tokens.
         target: for an encoder-decoder that was given a target, the D tokens that its decoder read.
         layers: the layers that were kept, in order; all of them unless `layers=` chose.
+        decoder_layers: those of the decoder.
         windows: for each window that passed, its first token and one past its last; one for a text that
             fits the context window.
         outputs: the arrays by name.
@@ -50,9 +54,11 @@ class Trace:
     model: str
     kind: str
     num_layers: int
+    num_decoder_layers: int
     tokens: Tokens
     target: Tokens | None
     layers: tuple[int, ...]
+    decoder_layers: tuple[int, ...]
     windows: tuple[tuple[int, int], ...]
     outputs: Mapping[str, Array]
     missing: Mapping[str, str]
@@ -94,7 +100,7 @@ class Trace:
 
     def hidden_state(self, layer: int = -1) -> Array:
         """[token, hidden] of one layer."""
-        return np.asarray(self.hidden_states[self._kept(layer)])
+        return np.array(self.hidden_states[_position(layer, *self._side("encoder"))])
 
     def attention(
         self, layer: int = -1, head: int | str = "mean", unit: str = "token", side: str = "encoder"
@@ -112,13 +118,14 @@ class Trace:
         if side not in _SIDES:
             raise unknown("side", side, _SIDES)
         name, of_queries, of_keys = _SIDES[side]
-        if resolve_layer(layer, self.num_layers) == 0:
+        depth, kept = self._side(side)
+        if depth and resolve_layer(layer, depth) == 0:
             raise InputError(
-                f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {self.num_layers}."
+                f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {depth}."
             )
         attentions = self._output(name)
-        blocks = [number for number in self.layers if number > 0]
-        heads = attentions[blocks.index(self.layers[self._kept(layer)])]
+        blocks = [number for number in kept if number > 0]
+        heads = attentions[blocks.index(kept[_position(layer, depth, kept)])]
         queries, keys = units(getattr(self, of_queries), unit), units(getattr(self, of_keys), unit)
         if unit != "token":
             heads = merge(heads, queries.shares, keys.shares)
@@ -197,15 +204,11 @@ class Trace:
             )
         return pool(pooling, self.hidden_state(layer)[span.slice], self.tokens)
 
-    def _kept(self, layer: int) -> int:
-        """Where a layer stands among those that were kept."""
-        number = resolve_layer(layer, self.num_layers)
-        if number not in self.layers:
-            kept = ", ".join(map(str, self.layers)) or "none"
-            raise InputError(
-                f"Layer {number} was not kept; this trace holds {kept}. Run with layers=[{number}]."
-            )
-        return self.layers.index(number)
+    def _side(self, side: str) -> tuple[int, tuple[int, ...]]:
+        """How many blocks a side of the network has, and which of its layers were kept."""
+        if side == "encoder":
+            return self.num_layers, self.layers
+        return self.num_decoder_layers, self.decoder_layers
 
     def _output(self, name: str) -> Array:
         if name in self.outputs:
@@ -219,25 +222,43 @@ _OF_WINDOWS = (
 )
 
 
-def why_missing(model: str, kind: str, windows: int, untrained_pooler: bool) -> dict[str, str]:
+def why_missing(model: Model, layers: Sequence[int], has_target: bool, windows: int) -> dict[str, str]:
     """For each output that a trace may lack, the sentence that says why and what to do."""
+    name = model.name
+    attention = "Attention was not kept: run with attention=True and a layer from 1 on."
     decoder = (
-        "Give the decoder something to read: run with target=."
-        if kind == "encoder-decoder"
-        else f"{model} is {'an' if kind == 'encoder' else 'a'} {kind}: it has no separate decoder."
+        f"{name} is {'an' if model.kind == 'encoder' else 'a'} {model.kind}: it has no separate decoder."
     )
-    pooler = f"{model} has no trained pooler."
-    if windows > 1:
+    if model.kind == "encoder-decoder":
+        decoder = "Give the decoder something to read: run with target=."
+        if has_target:
+            decoder = f"None of the decoder's layers, 0 to {model.num_decoder_layers}, was kept: name one in layers=."
+    pooler = f"{name} has no trained pooler."
+    if model.untrained_pooler:
+        pooler = f"The checkpoint of {name} has no weights for its pooler: its output would be noise. Use mean or cls."
+    elif windows > 1:
         pooler = _OF_WINDOWS.format(windows, "pooler output")
-    elif untrained_pooler:
-        pooler = f"The checkpoint of {model} has no weights for its pooler: its output would be noise. Use mean or cls."
-    ask = "Attention was not kept: run with attention=True."
+    elif model.num_layers not in layers:
+        pooler = (
+            f"The pooler reads the last layer, {model.num_layers}, which was not kept: add it to layers=."
+        )
     return {
-        "hidden_states": "No layer was kept: run with layers=.",
-        "attentions": ask,
-        "decoder_attentions": ask if kind == "encoder-decoder" else decoder,
-        "cross_attentions": ask if kind == "encoder-decoder" else decoder,
+        "hidden_states": "No layer was kept: name one in layers=.",
+        "attentions": attention,
+        "decoder_attentions": attention if has_target else decoder,
+        "cross_attentions": attention if has_target else decoder,
         "decoder_hidden_states": decoder,
         "logits": "The logits were not kept: run with logits=True.",
         "pooler_output": pooler,
     }
+
+
+def _position(layer: int, depth: int, kept: Sequence[int]) -> int:
+    """Where a layer stands among those that were kept."""
+    number = resolve_layer(layer, depth)
+    if number not in kept:
+        listed = ", ".join(map(str, kept)) or "none"
+        raise InputError(
+            f"Layer {number} was not kept; this trace holds {listed}. Run with layers=[{number}]."
+        )
+    return list(kept).index(number)

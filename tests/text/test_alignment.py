@@ -256,9 +256,21 @@ def test_offsets_are_worked_out_where_none_are_reported(kind):
         assert replace(tokens, reported=None).word_spans == tokens.word_spans, text
 
 
-def test_tokens_of_another_text_are_refused():
-    tokens = encoded("wordpiece", "the cat sat on the mat")
-    for other in ("the dog sat on the mat", "the cat sat on the", "the cat sat on the mat and slept", ""):
+@pytest.mark.parametrize(
+    ("kind", "text", "others"),
+    [
+        (
+            "wordpiece",
+            "the cat sat on the mat",
+            ("the dog sat on the mat", "the cat sat on", "the cat sat on the mats", ""),
+        ),
+        ("wordpiece", "cat", ("dog", "cats", "ca", "", " ")),
+        ("xlm-roberta", "☃the", ("☃dog", "☃")),
+    ],
+)
+def test_tokens_of_another_text_are_refused(kind, text, others):
+    tokens = encoded(kind, text)
+    for other in others:
         with pytest.raises(
             AlignmentError, match=r"fit it in no way or in more than one, so its words cannot"
         ):

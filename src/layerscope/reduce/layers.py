@@ -46,6 +46,28 @@ def resolve_layers(layers: Layers, num_layers: int) -> tuple[int, ...]:
     return (resolve_layer(layers, num_layers),)
 
 
+def resolve_sides(layers: Layers, encoder: int, decoder: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The layers of an encoder and of a decoder that may be deeper or less deep; negative ones from each one's end.
+
+    A layer that only one of them has is taken there; one that neither has is an error.
+
+    >>> resolve_sides([1, 5, -1], encoder=3, decoder=6)
+    ((1, 3), (1, 5, 6))
+    """
+    asked = [layers] if isinstance(layers, str) or not isinstance(layers, Iterable) else list(layers)
+    sides: tuple[set[int], set[int]] = (set(), set())
+    for one in asked:
+        errors = []
+        for side, depth in zip(sides, (encoder, decoder), strict=True):
+            try:
+                side |= set(resolve_layers(one, depth))
+            except InputError as error:
+                errors.append(error)
+        if len(errors) == len(sides):
+            raise errors[0 if encoder >= decoder else 1]
+    return tuple(sorted(sides[0])), tuple(sorted(sides[1]))
+
+
 def check_layers(text: str) -> str:
     """The text of layers, if it is well formed; whether a model has them is known only with the model."""
     if text == "all" or _NUMBER.fullmatch(text) or (":" in text and _SLICE.fullmatch(text)):

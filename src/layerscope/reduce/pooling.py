@@ -68,7 +68,7 @@ def pool(name: str, states: Array, tokens: Tokens) -> Array:
         raise InputError(
             "There is no token to pool: the text is empty and this tokenizer adds no special tokens."
         )
-    return POOLINGS[name](states, tokens)
+    return np.array(POOLINGS[name](states, tokens))  # never a view, which would write into the trace
 
 
 @pooling("mean")

@@ -96,11 +96,10 @@ def _by_spaces(text: str, ids: list[int], vocabulary: Vocabulary) -> list[tuple[
     """The text cut before white space, as lengths and token counts, if its pieces give the same tokens."""
     cuts = [0, *(match.start() for match in _BEFORE_SPACE.finditer(text)), len(text)]
     pieces = [text[a:b] for a, b in pairwise(cuts)]
-    for tried in (pieces, [piece.strip() for piece in pieces]) if len(pieces) > 1 else ():
-        found = vocabulary.ids(tried)
-        if [index for own in found for index in own] == ids:
-            return [(len(piece), len(own)) for piece, own in zip(pieces, found, strict=True)]
-    return []
+    found = vocabulary.ids(pieces)
+    if len(pieces) < 2 or [index for own in found for index in own] != ids:
+        return []
+    return [(len(piece), len(own)) for piece, own in zip(pieces, found, strict=True)]
 
 
 def _in_two(text: str, ids: list[int], vocabulary: Vocabulary) -> list[tuple[int, int]]:
