@@ -1,8 +1,10 @@
 """Running the bundled model and the real decoder; the families are in test_families.py."""
 
+import copy
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -174,3 +176,68 @@ def test_the_real_decoder(decoder):
     expected = torch.stack(theirs.hidden_states)[:, 0].numpy()
     np.testing.assert_allclose(decoder.run("The capital of France is").hidden_states, expected, atol=1e-4)
     np.testing.assert_allclose(trace.logits, theirs.logits[0].numpy(), atol=1e-3)
+
+
+def test_results_can_be_changed_without_harm(model):
+    trace = model.run(TEXT)
+    before = trace.hidden_states.copy()
+    for vector in (
+        trace.pool("cls"),
+        trace.pool("last"),
+        trace.vector("ghost", pooling="last"),
+        trace.hidden_state(3),
+    ):
+        vector /= 2
+    np.testing.assert_array_equal(trace.hidden_states, before)
+
+
+def test_a_model_can_be_copied(tiny_folder):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    expected = model.run(TEXT).hidden_states
+    other = copy.deepcopy(model)
+    assert other.hf is not model.hf
+    np.testing.assert_array_equal(other.run(TEXT).hidden_states, expected)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"ab", {"a": 1}, pd.DataFrame({"text": ["a"]})])
+def test_what_holds_no_texts_is_named(model, given):
+    asked = [lambda: model.run_many(given), lambda: ls.similarity(model, given)]
+    if given is not None:
+        asked.append(lambda: ls.verify(model, given))
+    for ask in asked:
+        with pytest.raises(InputError, match="is to be a list of texts, not"):
+            ask()
+
+
+def test_texts_in_any_holder(model, tiny):
+    texts = ["a b", "c"]
+    for given in (tuple(texts), pd.Series(texts), np.array(texts), (text for text in texts)):
+        assert [trace.tokens.text for trace in model.run_many(given)] == texts
+    traces = tiny("t5").run_many(texts, targets=(text for text in texts))
+    assert traces[1].target is not None
+    with pytest.raises(InputError, match="targets is to be a list"):
+        tiny("t5").run_many(["a", "b"], targets="xy")
+    with pytest.raises(InputError, match="a target is one string"):
+        tiny("t5").run("a", target=["x"])
+
+
+def test_more_mistakes(model):
+    trace = model.run("a b", attention=True, layers=[6])
+    for ask in (
+        lambda: trace.attention(head=None),
+        lambda: trace.attention(head=True),
+        lambda: trace.attention(head=1.5),
+        lambda: trace.pool(["mean"]),
+        lambda: trace.feature(5),
+        lambda: model.run_many(["a"], batch_tokens=0),
+        lambda: model.decode("abc"),
+        lambda: model.decode(-1),
+        lambda: model.decode(10**7),
+        lambda: ls.similarity(model, [("a", "b")]),
+    ):
+        with pytest.raises(InputError):
+            ask()
+    assert model.decode(np.int64(5745)) == "ghost"
+    with pytest.raises(ModelError, match="reads the last layer, 6, which was not kept"):
+        _ = model.run("a", layers=[0]).pooler_output
+    assert ls.similarity(model, [model.tokenize("a b"), "c"]).index.tolist() == ["a b", "c"]

@@ -54,7 +54,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'layerscope' has no attribute {name!r}")
     home = importlib.import_module(f"layerscope.{_HOMES[name]}")
-    value = home if name == _HOMES[name] and name == "samples" else getattr(home, name)
+    value = home if name == "samples" else getattr(home, name)
     globals()[name] = value
     return value
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from layerscope.network.sites import Sites, find_attentions, find_hidden_states
 from layerscope.reduce.layers import Layers
 from layerscope.run import run_many
 from layerscope.source import Source
-from layerscope.text.encode import OwnWords, Text, encode, with_words
+from layerscope.text.encode import OwnWords, Text, encode, list_of_texts, with_words
 from layerscope.text.tokens import Tokens
 from layerscope.text.vocabulary import Vocabulary
 from layerscope.trace import Trace
@@ -37,7 +38,7 @@ class Model:
         tokenizer: the plain transformers tokenizer, untouched.
         source: where they came from.
         untrained: names of parameters that the checkpoint has no weights for. What rests on them is refused.
-        lock: held during a pass, so that threads can share a model.
+        lock: held during a pass, so that threads can share a model; hold it to call `hf` yourself meanwhile.
     """
 
     hf: Any
@@ -46,6 +47,14 @@ class Model:
     untrained: frozenset[str] = frozenset()
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _sites: dict[bool, Sites] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock and what was found out: so that a model can be copied."""
+        kept = ("hf", "tokenizer", "source", "untrained")
+        return {name: getattr(self, name) for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, lock=threading.RLock(), _sites={})
 
     def __repr__(self) -> str:
         return (
@@ -184,7 +193,16 @@ class Model:
         >>> ls.load().decode(5745), ls.load().decode([1005, 1012]), ls.load().decode([101, 102])
         ('ghost', "'.", '[CLS] [SEP]')
         """
-        return str(self.tokenizer.decode([ids] if isinstance(ids, int) else [int(one) for one in ids]))
+        try:
+            chosen = [operator.index(one) for one in (ids if isinstance(ids, Iterable) else [ids])]
+        except TypeError as error:
+            raise InputError(f"decode takes ids, whole numbers; not {ids!r}.") from error
+        outside = [one for one in chosen if not 0 <= one < len(self.tokenizer)]
+        if outside:
+            raise InputError(
+                f"The id {outside[0]} is not in the vocabulary, which has 0 to {len(self.tokenizer) - 1}."
+            )
+        return str(self.tokenizer.decode(chosen))
 
     def run(
         self,
@@ -233,9 +251,9 @@ class Model:
 
     def run_many(
         self,
-        texts: Sequence[Text],
+        texts: Iterable[Text],
         *,
-        targets: Sequence[str] | None = None,
+        targets: Iterable[str] | None = None,
         layers: Layers = "all",
         attention: bool = False,
         logits: bool = False,
@@ -252,9 +270,11 @@ class Model:
         """
         if isinstance(texts, str):
             raise InputError("run_many takes a list of texts; for one text use run.")
+        if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, int) or batch_tokens < 1:
+            raise InputError(f"batch_tokens is a number of tokens, at least 1; not {batch_tokens!r}.")
         return run_many(
             self,
-            list(texts),
+            list_of_texts(texts),
             targets=targets,
             layers=layers,
             attention=attention,
@@ -272,26 +292,31 @@ class Model:
     def sites(self, attention: bool = False) -> Sites:
         """Where in this network its outputs come into being; found once, by one pass over a short text."""
         with self.lock, evaluation(self.hf):
-            if False not in self._sites:
-                self._sites[False] = find_hidden_states(self.hf, self._short_inputs())
-                found = sum(name == "hidden_states" for name, _ in self._sites[False])
-                if found != self.num_layers + 1:
-                    del self._sites[False]
-                    raise ModelError(
-                        f"{self.name} has {self.num_layers} layers and reports {found} hidden states."
-                    )
-            if attention and True not in self._sites:
-                inputs = self._short_inputs()
-                with recording_attention(self.hf):
-                    found_too = find_attentions(self.hf, inputs)
-                    recorded = self.hf(**inputs, output_hidden_states=True, output_attentions=True)
-                plain = self.hf(**inputs, output_hidden_states=True)
-                if not _agree(plain, recorded):
-                    raise ModelError(
-                        f"{self.name} computes something else when it is asked for its attention; it is not shown."
-                    )
-                self._sites[True] = self._sites[False] | found_too
+            if attention not in self._sites:
+                found = self._attention_sites() if attention else self._hidden_sites()
+                if not found.certain:
+                    return found
+                self._sites[attention] = found
             return self._sites[attention]
+
+    def _hidden_sites(self) -> Sites:
+        sites = find_hidden_states(self.hf, self._short_inputs())
+        count = sum(name == "hidden_states" for name, _ in sites)
+        if count != self.num_layers + 1:
+            raise ModelError(f"{self.name} has {self.num_layers} layers and reports {count} hidden states.")
+        return sites
+
+    def _attention_sites(self) -> Sites:
+        inputs = self._short_inputs()
+        with recording_attention(self.hf):
+            sites = find_attentions(self.hf, inputs)
+            recorded = self.hf(**inputs, output_hidden_states=True, output_attentions=True)
+        if not _agree(self.hf(**inputs, output_hidden_states=True), recorded):
+            raise ModelError(
+                f"{self.name} computes something else when it is asked for its attention; it is not shown."
+            )
+        sites.add(self.sites())
+        return sites
 
     def _short_inputs(self) -> dict[str, Any]:
         (tokens,) = encode(self.vocabulary, [_SHORT_TEXT])

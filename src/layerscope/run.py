@@ -6,7 +6,7 @@ padding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,12 @@ import torch
 
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS, Item, batches
-from layerscope.network.capture import Key, capture, evaluation, recording_attention
+from layerscope.network.capture import Key, Site, capture, evaluation, recording_attention
 from layerscope.network.inputs import network_inputs
-from layerscope.network.outputs import AXES, Outputs, stitched, unpadded
-from layerscope.network.sites import Sites
+from layerscope.network.outputs import AXES, Outputs, as_array, named, stitched, unpadded
 from layerscope.network.windows import fit, windows
 from layerscope.reduce.layers import Layers, resolve_layers, resolve_sides
-from layerscope.reduce.pooling import Array
-from layerscope.text.encode import Text, encode, encode_target
+from layerscope.text.encode import Text, encode, encode_target, list_of_texts
 from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace, why_missing
 
@@ -48,7 +46,7 @@ def run_many(
     model: Model,
     texts: Sequence[Text],
     *,
-    targets: Sequence[str] | None = None,
+    targets: Iterable[str] | None = None,
     layers: Layers = "all",
     attention: bool = False,
     logits: bool = False,
@@ -84,11 +82,13 @@ def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
         _check_caught(model, batch, sites, caught)
     outputs = _stacked(caught)
     if wanted.logits:
-        outputs["logits"] = _array(_logits(model, output))
+        outputs["logits"] = as_array(_logits(model, output))
     return outputs
 
 
-def _check_caught(model: Model, batch: Sequence[Item], sites: Sites, caught: dict[Key, torch.Tensor]) -> None:
+def _check_caught(
+    model: Model, batch: Sequence[Item], sites: Mapping[Key, Site], caught: dict[Key, torch.Tensor]
+) -> None:
     """Raise unless every tensor passed, with as many tokens as went in: a site holds for texts of any length."""
     lengths = {
         "T": max(len(item.window) for item in batch),
@@ -102,12 +102,13 @@ def _check_caught(model: Model, batch: Sequence[Item], sites: Sites, caught: dic
         )
         if not fits:
             raise ModelError(
-                f"{model.name} cannot be read: its {key[0]}[{key[1]}] does not pass where it passed for a short text."
+                f"{model.name} cannot be read: its {key[0]}[{key[1]}] does not pass where it passed for a short "
+                "text. If its modules were changed since, load or wrap it anew."
             )
 
 
 def _wanted(
-    model: Model, layers: Layers, attention: bool, logits: bool, targets: Sequence[str] | None
+    model: Model, layers: Layers, attention: bool, logits: bool, targets: Iterable[str] | None
 ) -> Wanted:
     if logits and not model.has_head:
         raise ModelError(f"{model.name} has no language-model head, so it gives no logits.")
@@ -123,13 +124,14 @@ def _wanted(
     return Wanted(encoder, decoder, bool(attention), bool(logits))
 
 
-def _targets(model: Model, targets: Sequence[str] | None, count: int, long: str) -> list[Tokens | None]:
+def _targets(model: Model, targets: Iterable[str] | None, count: int, long: str) -> list[Tokens | None]:
     if targets is None:
         return [None] * count
-    if len(targets) != count:
-        raise InputError(f"There are {count} texts and {len(targets)} targets; each text needs one.")
+    given = list_of_texts(targets, "targets")
+    if len(given) != count:
+        raise InputError(f"There are {count} texts and {len(given)} targets; each text needs one.")
     start = model.decoder_start_id
-    encoded = [encode_target(model.vocabulary, target, start) for target in targets]
+    encoded = [encode_target(model.vocabulary, target, start) for target in given]
     return [fit(tokens, model.context_window, "cut" if long == "cut" else "error") for tokens in encoded]
 
 
@@ -161,18 +163,14 @@ def _stacked(caught: dict[Key, torch.Tensor]) -> Outputs:
     for name, index in sorted(caught):
         series.setdefault(name, []).append(caught[name, index])
     return {
-        name: _array(torch.stack(layers) if AXES[name][0] == "L" else layers[0])
+        name: as_array(torch.stack(layers) if AXES[name][0] == "L" else layers[0])
         for name, layers in series.items()
     }
 
 
-def _array(tensor: torch.Tensor) -> Array:
-    return np.asarray(tensor.detach().to("cpu", torch.float32).numpy())
-
-
 def _logits(model: Model, output: Any) -> torch.Tensor:
-    """The language-model logits of an output; pretraining classes call them `prediction_logits`."""
-    logits: torch.Tensor | None = output.get("logits", output.get("prediction_logits"))
+    """The language-model logits of an output."""
+    logits: torch.Tensor | None = named(output).get("logits")
     if logits is None or logits.shape[-1] < model.vocab_size:
         raise ModelError(f"{type(model.hf).__name__} has no logits over its vocabulary.")
     return logits

@@ -154,7 +154,7 @@ class Trace:
         >>> ls.load().run("Seeing is believing.").feature("mean@-4:/concat").shape
         (1536,)
         """
-        chosen = Feature.parse(feature) if isinstance(feature, str) else feature
+        chosen = feature if isinstance(feature, Feature) else Feature.parse(feature)
         if chosen.pooling in UNPOOLED:
             raise InputError(f"{chosen} is no one vector; take hidden_state(layer) or word_vectors(layer).")
         layers = chosen.resolve(self.num_layers)

@@ -55,7 +55,8 @@ def test_any_text_can_be_looked_at(tiny, family, text):
 
 def test_layers_and_errors(model):
     assert sorted(look(model, TEXT, layers="all").attention) == [1, 2, 3, 4, 5, 6]
-    assert look(model, TEXT, layers=0).attention == {}
+    with pytest.raises(InputError, match="Layer 0 is the embedding output"):
+        look(model, TEXT, layers=0)
     with pytest.raises(InputError, match="must fit"):
         look(model, "a " * 600)
     with pytest.raises(InputError, match="at least 1"):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -6,7 +7,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 import layerscope as ls
 from layerscope.errors import ModelError
-from tiny import tokenizer
+from tiny import build, tokenizer
 
 
 class OddConfig(PretrainedConfig):
@@ -110,3 +111,38 @@ def test_a_model_that_computes_something_else_when_asked_for_attention_is_refuse
     monkeypatch.setattr("layerscope.model.recording_attention", lambda hf: nullcontext())
     with pytest.raises(ModelError, match="computes something else when it is asked for its attention"):
         model.run("The first pass that asks for attention.", attention=True)
+
+
+def test_a_block_that_changes_nothing_is_looked_for_again(tiny_folder):
+    """Blocks put in for expansion start as the identity, and are trained later."""
+    model = ls.load(tiny_folder("llama"), device="cpu")
+    block = model.hf.model.layers[1]
+    for weights in (block.self_attn.o_proj.weight, block.mlp.down_proj.weight):
+        weights.data.zero_()
+    trace = model.run("Seeing is believing.")
+    np.testing.assert_array_equal(trace.hidden_states[1], trace.hidden_states[2])
+    block.self_attn.o_proj.weight.data.normal_()
+    assert ls.verify(model, ["Seeing is believing.", "a b"]).passed
+
+
+def test_a_site_that_holds_for_the_short_text_only_is_refused(tmp_path, tiny_folder):
+    length = len(ls.load(tiny_folder("bert"), device="cpu").tokenize("Seeing is believing."))
+    folder = build("bert", tmp_path, chunk_size_feed_forward=length)
+    model = ls.load(folder, device="cpu")
+    assert ls.verify(model, ["Seeing is believing."]).passed
+    with pytest.raises(ModelError, match="does not pass where it passed"):
+        model.run("a " * (2 * length - 2), layers=[1])
+
+
+def test_a_network_that_was_changed_since_is_refused(tiny_folder):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    model.run("a b")
+    del model.hf.bert.encoder.layer[2]
+    with pytest.raises(ModelError, match="load or wrap it anew"):
+        model.run("a b")
+
+
+def test_whatever_the_configuration_says_of_its_outputs(tiny_folder):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    model.hf.config.return_dict = False
+    assert model.run("a b", logits=True).logits.shape[0] == len(model.tokenize("a b"))

@@ -88,6 +88,10 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
         raise InputError(f"k is how many predictions to show, at least 1; not {k}.")
     count = model.num_layers
     chosen = resolve_layers(layers if layers is not None else {1, (count + 1) // 2, count}, count)
+    if layers is not None and max(chosen, default=0) == 0:
+        raise InputError(
+            f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {count}."
+        )
     has_logits = model.has_head and not model.untrained_head and model.kind != "encoder-decoder"
     trace = model.run(text, pair, attention=True, logits=has_logits)
     rows = units(trace.tokens, "word")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from layerscope.errors import InputError, unknown
 from layerscope.reduce.pooling import Array
+from layerscope.text.encode import list_of_texts
+from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ _CHUNK = 256
 
 def similarity(
     model: Model,
-    a: str | Sequence[str],
-    b: str | Sequence[str] | None = None,
+    a: str | Tokens | Iterable[str | Tokens],
+    b: str | Tokens | Iterable[str | Tokens] | None = None,
     unit: str = "text",
     layer: int = -1,
     pooling: str = "mean",
@@ -67,6 +69,8 @@ def compare(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Two texts against each other as wholes, and the words of `a` against those of `b`, in one pass.
 
+    `pooling` makes the texts' vectors; a word's is always the mean of its tokens.
+
     Returns:
         the table of texts, 2 × 2, and the table of words.
     """
@@ -79,7 +83,7 @@ def compare(
 def cosine(a: Array, b: Array) -> Array:
     """[row of a, row of b]: the cosine of every pair; undefined (NaN) for a vector of zeros."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(_unit_length(a) @ _unit_length(b).T)
+        return np.asarray(np.clip(_unit_length(a) @ _unit_length(b).T, -1, 1))
 
 
 def table(rows: Sequence[str], a: Array, columns: Sequence[str], b: Array) -> pd.DataFrame:
@@ -93,23 +97,27 @@ def _unit_length(vectors: Array) -> Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def _texts(given: str | Sequence[str], unit: str) -> list[str]:
-    texts = [given] if isinstance(given, str) else list(given)
+def _texts(given: str | Tokens | Iterable[str | Tokens], unit: str) -> list[str | Tokens]:
+    texts = [given] if isinstance(given, str | Tokens) else list_of_texts(given)
     if not texts:
         raise InputError("There is nothing to compare: the list of texts is empty.")
     if unit != "text" and len(texts) > 1:
         raise InputError(f"Comparing by {unit} takes one text on each side; {len(texts)} were given.")
+    if any(isinstance(text, tuple) for text in texts):
+        raise InputError("Similarity compares single texts; one of those given is a pair.")
     return texts
 
 
-def _vectors(model: Model, texts: list[str], unit: str, layer: int, pooling: str) -> tuple[list[str], Array]:
+def _vectors(
+    model: Model, texts: list[str | Tokens], unit: str, layer: int, pooling: str
+) -> tuple[list[str], Array]:
     """The labels and vectors of the units: [unit], [unit, hidden]."""
     if unit == "text":
         vectors = []
         for start in range(0, len(texts), _CHUNK):
             traces = model.run_many(texts[start : start + _CHUNK], layers=layer)
             vectors += [trace.pool(pooling, layer) for trace in traces]
-        return texts, np.stack(vectors)
+        return [text if isinstance(text, str) else text.text for text in texts], np.stack(vectors)
     return _units(model.run(texts[0], layers=layer), unit, layer, pooling)
 
 

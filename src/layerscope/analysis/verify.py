@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope import samples
 from layerscope.errors import InputError
 from layerscope.network.capture import evaluation, recording_attention
+from layerscope.network.outputs import as_array, named
 from layerscope.reduce.pooling import Array
+from layerscope.text.encode import list_of_texts
 from layerscope.trace import Trace
 
 if TYPE_CHECKING:
@@ -21,12 +24,6 @@ if TYPE_CHECKING:
 
 # In float32, relative to the largest value of an output (or to 1 if that is smaller); the others round more.
 TOLERANCES = {"float32": 1e-5, "float64": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
-
-_THEIRS = {
-    "encoder_hidden_states": "hidden_states",
-    "encoder_attentions": "attentions",
-    "prediction_logits": "logits",
-}
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Verification:
         )
 
 
-def verify(model: Model, texts: Sequence[str] | None = None) -> Verification:
+def verify(model: Model, texts: Iterable[str] | None = None) -> Verification:
     """Compare what Layerscope gives for these texts with plain transformers, run now.
 
     Ours are run together, in batches; theirs one by one, through the model's own forward with its own
@@ -94,10 +91,7 @@ def verify(model: Model, texts: Sequence[str] | None = None) -> Verification:
     >>> ls.verify(ls.load(), ["Seeing is believing."]).passed
     True
     """
-    if texts is None:
-        from layerscope import samples
-
-        texts = samples.texts()
+    texts = samples.texts() if texts is None else list_of_texts(texts)
     window = model.context_window
     fitting = [text for text in texts if 0 < len(model.tokenize(text)) <= (window or np.inf)]
     if not fitting:
@@ -148,19 +142,11 @@ def _plain(model: Model, text: str, trace: Trace, attention: bool) -> dict[str, 
             pooled = model.hf.base_model(
                 **kept
             ).pooler_output  # heads for masked words leave it out of their output
-    arrays = {} if pooled is None else {"pooler_output": _array(pooled[0])}
-    for name, value in output.items():
-        if (
-            isinstance(value, tuple)
-            and value
-            and isinstance(value[0], torch.Tensor)
-            and value[0].ndim in (3, 4)
-        ):
-            arrays[_THEIRS.get(name, name)] = np.stack([_array(one[0]) for one in value])
-        elif isinstance(value, torch.Tensor) and value.ndim > 1:
-            arrays[_THEIRS.get(name, name)] = _array(value[0])
+    arrays = {} if pooled is None else {"pooler_output": as_array(pooled[0])}
+    for name, value in named(output).items():
+        if isinstance(value, tuple):
+            if value:
+                arrays[name] = np.stack([as_array(one[0]) for one in value])
+        else:
+            arrays[name] = as_array(value[0])
     return arrays
-
-
-def _array(tensor: Any) -> Array:
-    return np.asarray(tensor.detach().float().cpu().numpy())

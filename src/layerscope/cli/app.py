@@ -53,6 +53,7 @@ def main() -> None:
     warnings.showwarning = _as_note
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
         if code == _INTERRUPTED:
             note("layerscope: stopped.")
         sys.exit(code)
@@ -64,7 +65,16 @@ def main() -> None:
         note(f"layerscope: {error.format_message().rstrip('. ')}. See {verb} --help.")
         sys.exit(2)
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
+    except OSError as error:
+        _forget_stdout()
+        note(f"layerscope: What was found cannot be printed: {error.strerror or error}.")
+        sys.exit(2)
+
+
+def _forget_stdout() -> None:
+    """Let what is still to be written go nowhere, so that Python does not try again when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _as_note(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.options import ModelOptions
-from layerscope.cli.output import show, waiting
+from layerscope.cli.options import Json, ModelOptions
+from layerscope.cli.output import show, show_json, waiting
 
 NAME = "demo"
 EXAMPLES = """Examples:\n
@@ -17,6 +17,7 @@ EXAMPLES = """Examples:\n
 
 
 def command(
+    as_json: Json = False,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; made if need be.")] = Path(
         "demo"
     ),
@@ -28,4 +29,9 @@ def command(
 
     with waiting("Running the samples …"):
         written = demo(model, out)
+    if as_json:
+        show_json(
+            {"folder": str(out.resolve()), "files": {str(path): holds for path, holds in written.items()}}
+        )
+        return
     show(terminal.files(written, out))

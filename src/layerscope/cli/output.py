@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,8 @@ def show(renderable: RenderableType) -> None:
     from rich.console import Console
 
     console = Console(soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(width=max(console.width, 200))
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=200)
     console.print(renderable)
 
 

@@ -40,6 +40,6 @@ def command(
         note(f"left out: {left_out}")
     worst = max(verification.differences, key=lambda one: one.relative)
     verdict = "equals plain transformers" if verification.passed else "DIFFERS from plain transformers"
-    note(f"{loaded.name} {verdict}: largest difference {worst.largest:.2e} in {worst.output}.")
+    note(f"{loaded.name} {verdict}: largest relative difference {worst.relative:.2e}, in {worst.output}.")
     if not verification.passed:
         raise typer.Exit(1)

@@ -107,7 +107,8 @@ def load(
 def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
     """A `Model` of a transformers model and tokenizer that you loaded yourself (quantised, sharded, adapted).
 
-    Nothing about them is changed. `name` is what errors and tables call it.
+    Nothing about them is changed. `name` is what errors and tables call it. Which of its weights were in the
+    checkpoint is not known here: a head or pooler that from_pretrained made new is shown like any other.
 
     Raises:
         InputError: these are not a transformers model and a tokenizer.

@@ -56,11 +56,7 @@ def watch(hf: Any, modules: Iterable[str] | None, see: See) -> Iterator[None]:
 
     `value` is `(args, kwargs)` on the way in, and whatever the module returned on the way out.
     """
-    chosen = (
-        dict(hf.named_modules())
-        if modules is None
-        else {name: hf.get_submodule(name) for name in set(modules)}
-    )
+    chosen = dict(hf.named_modules()) if modules is None else _submodules(hf, modules)
     entered = dict.fromkeys(chosen, 0)
     handles = []
 
@@ -165,6 +161,15 @@ def _set_attention(hf: Any, implementation: str) -> None:
         hf.set_attn_implementation(implementation)
     if hf.config._attn_implementation != implementation:
         hf.config._attn_implementation = implementation
+
+
+def _submodules(hf: Any, names: Iterable[str]) -> dict[str, torch.nn.Module]:
+    """Modules by name, those that are still there; what then is not caught, the caller finds out."""
+    found = {}
+    for name in set(names):
+        with suppress(AttributeError):
+            found[name] = hf.get_submodule(name)
+    return found
 
 
 def _follow(value: Any, path: Path) -> torch.Tensor:

@@ -37,7 +37,8 @@ def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
         for name, (values, fill) in rows.items()
         if name in model.forward_names
     }
-    return inputs | ({"use_cache": False} if "use_cache" in model.forward_names else {})
+    fixed = {"use_cache": False, "return_dict": True}
+    return inputs | {name: value for name, value in fixed.items() if name in model.forward_names}
 
 
 def inputs_of(model: Model, tokens: Tokens) -> dict[str, Any]:
@@ -52,14 +53,18 @@ def inputs_of(model: Model, tokens: Tokens) -> dict[str, Any]:
     return network_inputs(model, [Item(0, tokens, window, target)])
 
 
+# Whatever the configuration says: nothing is kept for generation, and outputs have names.
+_ALWAYS = frozenset({"use_cache", "return_dict"})
+
+
 def forward_names(hf: Any, tokenizer: Any) -> frozenset[str]:
     """The inputs to give a network: those that its forward names and, of the tokens, its tokenizer makes."""
     parameters = inspect.signature(hf.forward).parameters
-    made = {*tokenizer.model_input_names, "decoder_input_ids", "decoder_attention_mask", "use_cache"}
+    made = {*tokenizer.model_input_names, "decoder_input_ids", "decoder_attention_mask", *_ALWAYS}
     if "input_ids" not in parameters:  # a wrapper (adapters) that hands on whatever it is given
         return frozenset(made)
     takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
-    accepted = set(parameters) | ({"use_cache"} if takes_any else set())
+    accepted = set(parameters) | (_ALWAYS if takes_any else set())
     if "token_type_ids" not in made:
         accepted.discard("token_type_ids")
     return frozenset(accepted)

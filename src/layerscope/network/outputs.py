@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 
 from layerscope.network.batching import Item
 from layerscope.reduce.pooling import Array
@@ -20,7 +22,25 @@ AXES = {
     "logits": "T.",
 }
 
+# What transformers calls an output that has another name here: the plain names are an encoder-decoder's encoder's.
+NAMES = {
+    "encoder_hidden_states": "hidden_states",
+    "encoder_attentions": "attentions",
+    "prediction_logits": "logits",
+}
+
 Outputs = dict[str, Array]
+
+
+def named(output: Any) -> dict[str, Any]:
+    """The outputs of a pass under our names, those that are known here and are there."""
+    found = {NAMES.get(name, name): value for name, value in output.items()}
+    return {name: value for name, value in found.items() if name in AXES and value is not None}
+
+
+def as_array(tensor: torch.Tensor) -> Array:
+    """A tensor as a float32 array."""
+    return np.asarray(tensor.detach().to("cpu", torch.float32).numpy())
 
 
 def axes_of(name: str, item: Item) -> str:

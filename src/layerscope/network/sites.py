@@ -16,14 +16,22 @@ import torch
 
 from layerscope.errors import ModelError
 from layerscope.network.capture import Key, Side, Site, tensors, watch
+from layerscope.network.outputs import named
 
-Sites = dict[Key, Site]
 
-# Our names, and theirs for encoder-decoders: the plain names are the encoder's.
-_NAMES = {
-    "encoder_hidden_states": "hidden_states",
-    "encoder_attentions": "attentions",
-}
+class Sites(dict[Key, Site]):
+    """Sites by output and index; `certain` unless a block was found to change nothing.
+
+    What goes into such a block and what comes out are the same for now, and other weights would tell them
+    apart: its site must be looked for again at each run.
+    """
+
+    certain: bool = True
+
+    def add(self, others: Sites) -> None:
+        """Take others in."""
+        self.update(others)
+        self.certain = self.certain and others.certain
 
 
 def find_hidden_states(hf: Any, inputs: Mapping[str, Any]) -> Sites:
@@ -39,8 +47,7 @@ def find_hidden_states(hf: Any, inputs: Mapping[str, Any]) -> Sites:
     if ("pooler_output", 0) not in sites and base is not hf:
         # Heads for masked words drop the pooler from their output, though the pass goes through it.
         prefix = next(name for name, module in hf.named_modules() if module is base)
-        accepted = {name: value for name, value in inputs.items() if name != "labels"}
-        inner = _find(base, accepted, {}).get(("pooler_output", 0))
+        inner = _find(base, inputs, {}).get(("pooler_output", 0))
         if inner is not None:
             sites["pooler_output", 0] = Site(f"{prefix}.{inner.module}", inner.call, inner.side, inner.path)
     return sites
@@ -53,10 +60,11 @@ def find_attentions(hf: Any, inputs: Mapping[str, Any]) -> Sites:
         ModelError: the model returns no attention, or it cannot be found in it.
     """
     sites = _find(hf, inputs, {"output_attentions": True})
-    attentions = {key: site for key, site in sites.items() if "attentions" in key[0]}
-    if not attentions:
+    for key in [key for key in sites if "attentions" not in key[0]]:
+        del sites[key]
+    if not sites:
         raise ModelError(f"{type(hf).__name__} returns no attention, whatever its implementation is set to.")
-    return attentions
+    return sites
 
 
 def _find(hf: Any, inputs: Mapping[str, Any], ask: Mapping[str, bool]) -> Sites:
@@ -74,12 +82,12 @@ def _find(hf: Any, inputs: Mapping[str, Any], ask: Mapping[str, bool]) -> Sites:
 
     with watch(hf, None, see):
         output = hf(**inputs, **ask)
-    sites: Sites = {}
-    for name, value in output.items():
-        if name == "pooler_output" and value is not None:
-            sites.update(_series(hf, "pooler_output", (value,), seen))
-        elif ("hidden_states" in name or "attentions" in name) and isinstance(value, tuple) and ask:
-            sites.update(_series(hf, _NAMES.get(name, name), value, seen))
+    sites = Sites()
+    for name, value in named(output).items():
+        if name == "pooler_output":
+            sites.add(_series(hf, name, (value,), seen))
+        elif isinstance(value, tuple) and ask:
+            sites.add(_series(hf, name, value, seen))
     return sites
 
 
@@ -87,7 +95,7 @@ def _series(
     hf: Any, name: str, values: tuple[torch.Tensor, ...], seen: Mapping[bytes, list[tuple[int, Site]]]
 ) -> Sites:
     """The sites of one output layer by layer, each later in the pass than the one before."""
-    sites: Sites = {}
+    sites = Sites()
     after = 0
     for index, value in enumerate(values):
         places = [] if value is None else seen.get(_fingerprint(value), [])
@@ -98,6 +106,7 @@ def _series(
                 "modules."
             )
         after, sites[name, index] = later
+    sites.certain = len({_fingerprint(value) for value in values}) == len(values)
     return sites
 
 

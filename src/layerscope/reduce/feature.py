@@ -64,6 +64,8 @@ class Feature:
         Raises:
             InputError: text that does not follow the grammar; the message says what would.
         """
+        if not isinstance(text, str):
+            raise InputError(f"A feature is written as text, such as mean@-1; not {text!r}.")
         written = text.strip() if "@" in text else re.sub(r"^([^/]*)", r"\1@-1", text.strip(), count=1)
         parts = _GRAMMAR.fullmatch(written)
         if parts is None:

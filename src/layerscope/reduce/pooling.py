@@ -62,7 +62,7 @@ def pool(name: str, states: Array, tokens: Tokens) -> Array:
         InputError: no such pooling, or no token to pool.
         ModelError: 'cls' of a tokenizer that has no classification token.
     """
-    if name not in POOLINGS:
+    if not isinstance(name, str) or name not in POOLINGS:
         raise unknown("pooling", name, pooling_names())
     if not len(states):
         raise InputError(

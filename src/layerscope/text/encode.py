@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,19 @@ Text = str | tuple[str, str] | Tokens
 Untokenised = str | tuple[str, str]
 Ids = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+
+
+def list_of_texts(given: Any, what: str = "texts") -> list[Any]:
+    """A list, series, array or generator of texts as a list.
+
+    Raises:
+        InputError: a single text, bytes, a table, a mapping, or nothing that holds texts.
+    """
+    is_series = hasattr(given, "tolist") and getattr(given, "ndim", 0) == 1
+    is_other = isinstance(given, str | bytes | Mapping | Tokens) or hasattr(given, "columns")
+    if is_other or not (is_series or isinstance(given, Iterable)):
+        raise InputError(f"{what} is to be a list of texts, not {type(given).__name__} {_shown(given)}.")
+    return given.tolist() if is_series else list(given)
 
 
 def encode(vocabulary: Vocabulary, texts: Sequence[Text]) -> list[Tokens]:
@@ -69,8 +82,8 @@ def encode_target(vocabulary: Vocabulary, target: str, start_id: int) -> Tokens:
 
     So position t is given the target up to t-1, and its logits speak of target token t (teacher forcing).
     """
-    if isinstance(target, tuple):
-        raise InputError(f"The target is a tuple {_shown(target)}; a target is one string.")
+    if not isinstance(target, str):
+        raise InputError(f"The target is {type(target).__name__} {_shown(target)}; a target is one string.")
     _check(target, "The target")
     (tokens,) = _encode_alike(vocabulary, [target], as_target=True)
     started = replace(
