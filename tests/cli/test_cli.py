@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import warnings
@@ -116,7 +117,7 @@ def test_verify(command, tmp_path):
     code, out, err = command("verify", build("gpt2", tmp_path / "gpt2"), "--text", "a b", "--text", "c d e")
     assert code == 0
     assert out.count("equal") == 3
-    assert "equals plain transformers: largest difference" in err
+    assert "equals plain transformers: largest relative difference" in err
     code, out, _ = command("verify", "--text", "a b", "--json")
     assert json.loads(out)["passed"] is True
 
@@ -132,7 +133,9 @@ def test_verify_ends_with_1_where_something_differs(command, tmp_path, monkeypat
 def test_demo(command, tmp_path):
     code, out, err = command("demo", "--out", tmp_path / "new" / "demo")
     assert (code, err) == (0, "")
-    assert "features.parquet" in out
+    assert "what it holds" in out
+    code, out, _ = command("demo", "--out", tmp_path / "other", "--json")
+    assert any(path.endswith("features.parquet") for path in json.loads(out)["files"])
     code, _, err = command("demo", "--out", __file__)
     assert code == 2
     assert "cannot be made" in err
@@ -215,12 +218,23 @@ def test_as_a_process():
     )
     assert piped.stdout == "{\n"
     assert piped.stderr == ""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "layerscope.cli", "verify"], stderr=subprocess.PIPE, text=True
+    full = subprocess.run(
+        f"{sys.executable} -m layerscope.cli tokens 'a b c' > /dev/full",
+        shell=True,
+        capture_output=True,
+        text=True,
+    )
+    assert full.returncode == 2
+    assert full.stderr == "layerscope: What was found cannot be printed: No space left on device.\n"
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "layerscope.cli", "tokens"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(1)
-    process.send_signal(2)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+        waiting.wait(4)
+    waiting.send_signal(signal.SIGINT)
+    _, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
     assert err == "layerscope: stopped.\n"
