@@ -11,22 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS
-from layerscope.network.capture import evaluation, recording_attention
-from layerscope.network.inputs import forward_names, inputs_of
+from layerscope.network.capture import evaluation
+from layerscope.network.inputs import forward_names
 from layerscope.network.limits import context_window
-from layerscope.network.sites import Sites, find_attentions, find_hidden_states
+from layerscope.network.sites import Sites, attention_sites, hidden_sites
 from layerscope.reduce.layers import Layers
 from layerscope.run import run_many
 from layerscope.source import Source
-from layerscope.text.encode import OwnWords, Text, encode, list_of_texts, with_words
+from layerscope.text.encode import OwnWords, Text, list_of_texts, with_words
 from layerscope.text.tokens import Tokens
 from layerscope.text.vocabulary import Vocabulary
 from layerscope.trace import Trace
 
 if TYPE_CHECKING:
     from layerscope.network.description import Description
-
-_SHORT_TEXT = "Seeing is believing."
 
 
 @dataclass(frozen=True, eq=False)
@@ -293,39 +291,8 @@ class Model:
         """Where in this network its outputs come into being; found once, by one pass over a short text."""
         with self.lock, evaluation(self.hf):
             if attention not in self._sites:
-                found = self._attention_sites() if attention else self._hidden_sites()
+                found = attention_sites(self) if attention else hidden_sites(self)
                 if not found.certain:
                     return found
                 self._sites[attention] = found
             return self._sites[attention]
-
-    def _hidden_sites(self) -> Sites:
-        sites = find_hidden_states(self.hf, self._short_inputs())
-        count = sum(name == "hidden_states" for name, _ in sites)
-        if count != self.num_layers + 1:
-            raise ModelError(f"{self.name} has {self.num_layers} layers and reports {count} hidden states.")
-        return sites
-
-    def _attention_sites(self) -> Sites:
-        inputs = self._short_inputs()
-        with recording_attention(self.hf):
-            sites = find_attentions(self.hf, inputs)
-            recorded = self.hf(**inputs, output_hidden_states=True, output_attentions=True)
-        if not _agree(self.hf(**inputs, output_hidden_states=True), recorded):
-            raise ModelError(
-                f"{self.name} computes something else when it is asked for its attention; it is not shown."
-            )
-        sites.add(self.sites())
-        return sites
-
-    def _short_inputs(self) -> dict[str, Any]:
-        (tokens,) = encode(self.vocabulary, [_SHORT_TEXT])
-        return inputs_of(self, tokens)
-
-
-def _agree(one: Any, other: Any) -> bool:
-    """Whether two passes ended in the same hidden states, up to the rounding of another implementation."""
-    ours, theirs = (
-        out.get("hidden_states", out.get("decoder_hidden_states"))[-1].float() for out in (one, other)
-    )
-    return not bool((ours - theirs).abs().max() > 0.02 * ours.abs().max())

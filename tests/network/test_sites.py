@@ -108,7 +108,7 @@ def test_a_model_that_computes_something_else_when_asked_for_attention_is_refuse
     from contextlib import nullcontext
 
     model = ls.load(tiny_folder("falcon"), device="cpu")
-    monkeypatch.setattr("layerscope.model.recording_attention", lambda hf: nullcontext())
+    monkeypatch.setattr("layerscope.network.sites.recording_attention", lambda hf: nullcontext())
     with pytest.raises(ModelError, match="computes something else when it is asked for its attention"):
         model.run("The first pass that asks for attention.", attention=True)
 

@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from layerscope.errors import ModelError
-from layerscope.network.capture import Key, Side, Site, tensors, watch
+from layerscope.network.capture import Key, Side, Site, recording_attention, tensors, watch
+from layerscope.network.inputs import inputs_of
 from layerscope.network.outputs import named
+from layerscope.text.encode import encode
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
+
+
+_SHORT_TEXT = "Seeing is believing."
 
 
 class Sites(dict[Key, Site]):
@@ -34,15 +42,19 @@ class Sites(dict[Key, Site]):
         self.certain = self.certain and others.certain
 
 
-def find_hidden_states(hf: Any, inputs: Mapping[str, Any]) -> Sites:
+def hidden_sites(model: Model) -> Sites:
     """The sites of every hidden state, and of the pooler output if there is one.
 
     Raises:
-        ModelError: the model reports no hidden states, or they cannot be found in it.
+        ModelError: the model reports no hidden states or too few, or they cannot be found in it.
     """
+    hf, inputs = model.hf, _short_inputs(model)
     sites = _find(hf, inputs, {"output_hidden_states": True})
     if ("hidden_states", 0) not in sites:
         raise ModelError(f"{type(hf).__name__} does not report its hidden states, so it cannot be read.")
+    count = sum(name == "hidden_states" for name, _ in sites)
+    if count != model.num_layers + 1:
+        raise ModelError(f"{model.name} has {model.num_layers} layers and reports {count} hidden states.")
     base = getattr(hf, "base_model", hf)
     if ("pooler_output", 0) not in sites and base is not hf:
         # Heads for masked words drop the pooler from their output, though the pass goes through it.
@@ -53,17 +65,26 @@ def find_hidden_states(hf: Any, inputs: Mapping[str, Any]) -> Sites:
     return sites
 
 
-def find_attentions(hf: Any, inputs: Mapping[str, Any]) -> Sites:
-    """The sites of the attention of every block, under an implementation that returns it.
+def attention_sites(model: Model) -> Sites:
+    """The sites of the attention of every block, recorded as it is in a run, and those of the hidden states.
 
     Raises:
-        ModelError: the model returns no attention, or it cannot be found in it.
+        ModelError: the model returns no attention, it cannot be found in it, or the model computes something
+            else when it is asked for it.
     """
-    sites = _find(hf, inputs, {"output_attentions": True})
+    hf, inputs = model.hf, _short_inputs(model)
+    with recording_attention(hf):
+        sites = _find(hf, inputs, {"output_attentions": True})
+        recorded = hf(**inputs, output_hidden_states=True, output_attentions=True)
     for key in [key for key in sites if "attentions" not in key[0]]:
         del sites[key]
     if not sites:
         raise ModelError(f"{type(hf).__name__} returns no attention, whatever its implementation is set to.")
+    if not _agree(hf(**inputs, output_hidden_states=True), recorded):
+        raise ModelError(
+            f"{model.name} computes something else when it is asked for its attention; it is not shown."
+        )
+    sites.add(model.sites())
     return sites
 
 
@@ -115,3 +136,16 @@ def _fingerprint(tensor: torch.Tensor) -> bytes:
     return hashlib.blake2b(
         values.numpy().tobytes() + repr(tuple(tensor.shape)).encode(), digest_size=16
     ).digest()
+
+
+def _short_inputs(model: Model) -> dict[str, Any]:
+    (tokens,) = encode(model.vocabulary, [_SHORT_TEXT])
+    return inputs_of(model, tokens)
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Whether two passes ended in the same hidden states, up to the rounding of another implementation."""
+    ours, theirs = (
+        out.get("hidden_states", out.get("decoder_hidden_states"))[-1].float() for out in (one, other)
+    )
+    return not bool((ours - theirs).abs().max() > 0.02 * ours.abs().max())
