@@ -8,6 +8,7 @@ Results are printed and written to benchmarks/results/core.json with a descripti
 import argparse
 import importlib.util
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -112,9 +113,13 @@ def words_against_the_double_loop(model):
 
 
 def machine():
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text().splitlines() if known.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": torch.get_num_threads(),
+        "processor": next(iter(names), platform.processor() or platform.machine()),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
