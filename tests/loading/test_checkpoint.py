@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,17 +15,6 @@ import tiny
 from layerscope.errors import CheckpointError, InputError, LayerscopeError, MissingExtraError, NewHeadWarning
 from layerscope.loading.checkpoint import load, wrap
 from tampering import copied, edit_json, edit_tensors, pickled, sharded
-
-
-@pytest.fixture
-def bert(tiny_folder: Callable[[str], Path]) -> Path:
-    return tiny_folder("bert")
-
-
-@pytest.fixture
-def folder(bert: Path, tmp_path: Path) -> Path:
-    """A copy of it, to change."""
-    return copied(bert, tmp_path / "bert")
 
 
 def test_it_is_for_looking_and_in_float32_whatever_was_saved(folder: Path) -> None:

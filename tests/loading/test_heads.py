@@ -14,18 +14,8 @@ from tampering import copied, edit_json, edit_tensors, pickled, without
 
 
 @pytest.fixture
-def bert(tiny_folder: Callable[[str], Path]) -> Path:
-    return tiny_folder("bert")
-
-
-@pytest.fixture
 def llama(tiny_folder: Callable[[str], Path]) -> Path:
     return tiny_folder("llama")
-
-
-@pytest.fixture
-def folder(bert: Path, tmp_path: Path) -> Path:
-    return copied(bert, tmp_path / "bert")
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,7 @@ import torch
 
 from layerscope.errors import CheckpointError, UntrustedError
 from layerscope.loading.checkpoint import load
-from tampering import copied, edit_json, edit_tensors, pickled
-
-
-@pytest.fixture
-def bert(tiny_folder: Callable[[str], Path]) -> Path:
-    return tiny_folder("bert")
-
-
-@pytest.fixture
-def folder(bert: Path, tmp_path: Path) -> Path:
-    """A copy of it, to change."""
-    return copied(bert, tmp_path / "bert")
+from tampering import edit_json, edit_tensors, pickled
 
 
 class _Payload:

@@ -8,19 +8,7 @@ import pytest
 
 from layerscope.errors import CheckpointError
 from layerscope.loading.checkpoint import load
-from tampering import copied, edit_json, sharded
-
-
-@pytest.fixture
-def bert(tiny_folder: Callable[[str], Path]) -> Path:
-    return tiny_folder("bert")
-
-
-@pytest.fixture
-def folder(bert: Path, tmp_path: Path) -> Path:
-    """A copy of it, to change."""
-    return copied(bert, tmp_path / "bert")
-
+from tampering import edit_json, sharded
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:53aa\nsize 90868376\n"
 INDEX = "model.safetensors.index.json"
