@@ -45,6 +45,15 @@ def test_nan_does_not_pass(tiny_folder):
     assert not ls.verify(model, ["a b"]).passed
 
 
+def test_nan_in_a_later_text_does_not_pass(tiny_folder):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    spoilt = int(model.tokenize("a").ids[1])
+    model.hf.bert.embeddings.word_embeddings.weight.data[spoilt] = np.nan
+    verification = ls.verify(model, ["the", "a"])
+    assert not verification.passed
+    assert np.isnan(verification.table().loc["hidden_states", "largest difference"])
+
+
 def test_texts_that_plain_transformers_cannot_read_are_said(model):
     verification = ls.verify(model, ["a b", "a " * 600])
     assert verification.left_out == ("1 texts: empty, or longer than the context window of 512 tokens",)

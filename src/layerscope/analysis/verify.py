@@ -103,10 +103,12 @@ def verify(model: Model, texts: Iterable[str] | None = None) -> Verification:
     largest: dict[str, list[tuple[float, float]]] = {}
     # Hidden states are compared under the implementation that people run, attention under the one that records it.
     for attention in (False, True):
-        ours = model.run_many(fitting, targets=targets, attention=attention, logits=has_logits)
+        ours = model.run_many(
+            fitting, targets=targets, attention=attention, logits=has_logits and not attention
+        )
         for text, trace in zip(fitting, ours, strict=True):
             for name, theirs in _plain(model, text, trace, attention).items():
-                if name in trace.outputs and not (attention and "attentions" not in name):
+                if name in trace.outputs and ("attentions" in name) == attention:
                     own = trace.outputs[name]
                     scale = float(np.abs(theirs).max(initial=0))
                     largest.setdefault(name, []).append((float(np.abs(own - theirs).max(initial=0)), scale))
@@ -114,14 +116,17 @@ def verify(model: Model, texts: Iterable[str] | None = None) -> Verification:
     return Verification(
         model=model.name,
         tolerance=TOLERANCES.get(str(model.hf.dtype).removeprefix("torch."), 1e-5),
-        differences=tuple(
-            Difference(name, max(d for d, _ in pairs), max(s for _, s in pairs), len(pairs))
-            for name, pairs in largest.items()
-        ),
+        differences=tuple(_difference(name, pairs) for name, pairs in largest.items()),
         left_out=(f"{skipped} texts: empty, or longer than the context window of {window} tokens",)
         if skipped
         else (),
     )
+
+
+def _difference(name: str, pairs: list[tuple[float, float]]) -> Difference:
+    """The largest of each; by numpy, since Python's max would lose a NaN."""
+    largest, scale = np.max(pairs, axis=0)
+    return Difference(name, float(largest), float(scale), len(pairs))
 
 
 def _plain(model: Model, text: str, trace: Trace, attention: bool) -> dict[str, Array]:
@@ -136,12 +141,11 @@ def _plain(model: Model, text: str, trace: Trace, attention: bool) -> dict[str, 
         stack.enter_context(evaluation(model.hf))
         if attention:
             stack.enter_context(recording_attention(model.hf))
-        output = model.hf(**kept, output_hidden_states=True, output_attentions=attention)
+        output = model.hf(**kept, output_hidden_states=not attention, output_attentions=attention)
         pooled = None
-        if "pooler_output" in trace.outputs and "pooler_output" not in output:
-            pooled = model.hf.base_model(
-                **kept
-            ).pooler_output  # heads for masked words leave it out of their output
+        if not attention and "pooler_output" in trace.outputs and "pooler_output" not in output:
+            # Heads for masked words leave it out of their output.
+            pooled = model.hf.base_model(**kept).pooler_output
     arrays = {} if pooled is None else {"pooler_output": as_array(pooled[0])}
     for name, value in named(output).items():
         if isinstance(value, tuple):
