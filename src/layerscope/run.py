@@ -6,7 +6,7 @@ padding.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import torch
 
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS, Item, batches
-from layerscope.network.capture import Key, Site, capture, evaluation, recording_attention
+from layerscope.network.capture import Key, Take, capture, evaluation, recording_attention
 from layerscope.network.inputs import network_inputs
 from layerscope.network.outputs import AXES, Outputs, as_array, named, stitched, unpadded
 from layerscope.network.windows import fit, windows
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a pass is to bring back: layers (0 = embeddings), attention of the blocks among them, logits.
+    """What a pass is to bring back: layers (0 = embeddings), attention of the blocks among them, logits, pooler.
 
     `decoder_layers` are those of an encoder-decoder's decoder, empty where it is given nothing to read.
     """
@@ -40,6 +40,7 @@ class Wanted:
     decoder_layers: tuple[int, ...] = ()
     attention: bool = False
     logits: bool = False
+    pooler: bool = False
 
 
 def run_many(
@@ -71,6 +72,17 @@ def run_many(
 
 def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
     """One pass over a batch: its outputs, padded; axes as in `outputs.AXES`, the text's after the layer's."""
+    caught, output = passing(model, batch, wanted, lambda _key, tensor: tensor)
+    outputs = _stacked(caught)
+    if wanted.logits:
+        outputs["logits"] = as_array(_logits(model, output))
+    return outputs
+
+
+def passing(
+    model: Model, batch: Sequence[Item], wanted: Wanted, take: Take
+) -> tuple[dict[Key, torch.Tensor], Any]:
+    """One pass over a batch: what `take` keeps of each tensor [text, …] as it passes, and the model's output."""
     with model.lock, ExitStack() as stack:
         known = model.sites(wanted.attention)
         sites = {key: site for key, site in known.items() if _is_wanted(model, key, wanted)}
@@ -78,33 +90,36 @@ def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
         if wanted.attention:
             stack.enter_context(recording_attention(model.hf))
         inputs = network_inputs(model, batch) | ({"output_attentions": True} if wanted.attention else {})
-        caught, output = capture(model.hf, inputs, sites, whole=wanted.logits)
-        _check_caught(model, batch, sites, caught)
-    outputs = _stacked(caught)
-    if wanted.logits:
-        outputs["logits"] = as_array(_logits(model, output))
-    return outputs
+        checked = _checked(model, batch, take)
+        caught, output = capture(model.hf, inputs, sites, checked, whole=wanted.logits)
+        for key in sites.keys() - caught.keys():
+            raise _not_there(model, key)
+    return caught, output
 
 
-def _check_caught(
-    model: Model, batch: Sequence[Item], sites: Mapping[Key, Site], caught: dict[Key, torch.Tensor]
-) -> None:
-    """Raise unless every tensor passed, with as many tokens as went in: a site holds for texts of any length."""
+def _checked(model: Model, batch: Sequence[Item], take: Take) -> Take:
+    """`take`, of tensors with as many tokens as went in only: a site holds for texts of any length."""
     lengths = {
         "T": max(len(item.window) for item in batch),
         "D": max(len(item.target or ()) for item in batch),
     }
-    for key in sites:
-        axes = AXES[key[0]].removeprefix("L")
-        shape = caught[key].shape[1:] if key in caught else ()
-        fits = len(shape) == len(axes) and all(
-            axis not in lengths or lengths[axis] == size for axis, size in zip(axes, shape, strict=True)
-        )
-        if not fits:
-            raise ModelError(
-                f"{model.name} cannot be read: its {key[0]}[{key[1]}] does not pass where it passed for a short "
-                "text. If its modules were changed since, load or wrap it anew."
-            )
+
+    def check_and_take(key: Key, tensor: torch.Tensor) -> torch.Tensor:
+        axes, shape = AXES[key[0]].removeprefix("L"), tensor.shape[1:]
+        if len(shape) != len(axes) or any(
+            lengths.get(axis, size) != size for axis, size in zip(axes, shape, strict=True)
+        ):
+            raise _not_there(model, key)
+        return take(key, tensor)
+
+    return check_and_take
+
+
+def _not_there(model: Model, key: Key) -> ModelError:
+    return ModelError(
+        f"{model.name} cannot be read: its {key[0]}[{key[1]}] does not pass where it passed for a short "
+        "text. If its modules were changed since, load or wrap it anew."
+    )
 
 
 def _wanted(
@@ -119,9 +134,10 @@ def _wanted(
     if logits and model.kind == "encoder-decoder" and targets is None:
         raise InputError("The logits of an encoder-decoder are its decoder's: give target= with logits=True.")
     if targets is None:
-        return Wanted(resolve_layers(layers, model.num_layers), (), bool(attention), bool(logits))
-    encoder, decoder = resolve_sides(layers, model.num_layers, model.num_decoder_layers)
-    return Wanted(encoder, decoder, bool(attention), bool(logits))
+        encoder, decoder = resolve_layers(layers, model.num_layers), ()
+    else:
+        encoder, decoder = resolve_sides(layers, model.num_layers, model.num_decoder_layers)
+    return Wanted(encoder, decoder, bool(attention), bool(logits), pooler=model.num_layers in encoder)
 
 
 def _targets(model: Model, targets: Iterable[str] | None, count: int, long: str) -> list[Tokens | None]:
@@ -152,7 +168,7 @@ def _items(model: Model, encoded: list[Tokens], targets: list[Tokens | None], wa
 def _is_wanted(model: Model, key: Key, wanted: Wanted) -> bool:
     name, index = key
     if name == "pooler_output":
-        return model.num_layers in wanted.layers
+        return wanted.pooler
     layers = wanted.layers if name in ("hidden_states", "attentions") else wanted.decoder_layers
     return (index + 1 if "attentions" in name else index) in layers
 

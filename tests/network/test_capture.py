@@ -31,6 +31,10 @@ class Block(torch.nn.Module):
         return {"states": ("label", state + 1)}
 
 
+def keep(key, tensor):
+    return tensor
+
+
 def hooks(network):
     return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in network.modules())
 
@@ -38,11 +42,11 @@ def hooks(network):
 def test_the_wanted_call_is_caught_and_the_pass_stops_there():
     network, x = Twice(), torch.zeros(1, 3)
     second = Site("block", 1, "out", ("states", 1))
-    caught, output = capture(network, {"x": x}, {("s", 2): second}, whole=False)
+    caught, output = capture(network, {"x": x}, {("s", 2): second}, keep, whole=False)
     assert output is None
     torch.testing.assert_close(caught["s", 2], x + 2)
     into = Site("block", 1, "in", (1, "state"))
-    caught, output = capture(network, {"x": x}, {("s", 1): into, ("s", 2): second}, whole=True)
+    caught, output = capture(network, {"x": x}, {("s", 1): into, ("s", 2): second}, keep, whole=True)
     torch.testing.assert_close(output, network.last(x + 2))
     torch.testing.assert_close(caught["s", 1], x + 1)
     assert hooks(network) == 0
@@ -50,7 +54,7 @@ def test_the_wanted_call_is_caught_and_the_pass_stops_there():
 
 def test_nothing_wanted_still_runs_a_whole_pass():
     network = Twice()
-    caught, output = capture(network, {"x": torch.zeros(1, 3)}, {}, whole=True)
+    caught, output = capture(network, {"x": torch.zeros(1, 3)}, {}, keep, whole=True)
     assert caught == {}
     assert output is not None
 
@@ -58,7 +62,7 @@ def test_nothing_wanted_still_runs_a_whole_pass():
 def test_hooks_are_gone_after_an_error_too():
     network = Twice()
     with pytest.raises(RuntimeError):
-        capture(network, {"x": torch.zeros(1, 4)}, {("s", 0): Site("last", 0, "out")}, whole=False)
+        capture(network, {"x": torch.zeros(1, 4)}, {("s", 0): Site("last", 0, "out")}, keep, whole=False)
     assert hooks(network) == 0
 
 

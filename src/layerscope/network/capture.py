@@ -15,6 +15,7 @@ Side = Literal["in", "out"]
 Path = tuple[int | str, ...]
 Key = tuple[str, int]
 See = Callable[[str, int, Side, Any], None]
+Take = Callable[[Key, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def watch(hf: Any, modules: Iterable[str] | None, see: See) -> Iterator[None]:
 
 
 def capture(
-    hf: Any, inputs: Mapping[str, Any], sites: Mapping[Key, Site], whole: bool
+    hf: Any, inputs: Mapping[str, Any], sites: Mapping[Key, Site], take: Take, whole: bool
 ) -> tuple[dict[Key, torch.Tensor], Any]:
     """Run the network once and catch the tensors that pass at these sites.
 
@@ -89,10 +90,11 @@ def capture(
         hf: the plain transformers model.
         inputs: the keyword arguments of its forward.
         sites: what to catch, and where.
+        take: called with each tensor as it passes; what it gives back is kept, and nothing else.
         whole: run to the end, for the model's own output; else stop as soon as everything has passed.
 
     Returns:
-        the tensors by key, and the model's own output, None if the pass was stopped.
+        what was taken by key, and the model's own output, None if the pass was stopped.
     """
     waiting: dict[tuple[str, int, Side], list[tuple[Key, Path]]] = {}
     for key, site in sites.items():
@@ -101,7 +103,7 @@ def capture(
 
     def see(module: str, call: int, side: Side, value: Any) -> None:
         for key, path in waiting.pop((module, call, side), ()):
-            caught[key] = _follow(value, path)
+            caught[key] = take(key, _follow(value, path))
         if not waiting and not whole:
             raise _Stop
 

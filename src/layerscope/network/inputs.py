@@ -19,12 +19,17 @@ if TYPE_CHECKING:
 
 
 def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
-    """The keyword arguments of the network's forward: tensors [text, token], padded on the right."""
+    """The keyword arguments of the network's forward: tensors [text, token], padded on the right.
+
+    Where nothing is padded there is no mask, which attention then need not add.
+    """
     rows = {
         "input_ids": ([item.tokens.ids[item.window.positions] for item in batch], model.padding_id),
         "attention_mask": ([np.ones(len(item.window), dtype=np.int64) for item in batch], 0),
         "token_type_ids": ([item.tokens.token_type_ids[item.window.positions] for item in batch], 0),
     }
+    if len({len(item.window) for item in batch}) == 1:
+        del rows["attention_mask"]
     if model.kind == "encoder-decoder":
         # The encoder alone still needs a decoder input to start from; the pass stops before it is used.
         starts = [

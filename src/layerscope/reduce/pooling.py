@@ -24,8 +24,15 @@ from layerscope.text.tokens import Tokens
 
 Array = NDArray[Any]
 Pooling = Callable[[Array, Tokens], Array]
+Weighting = Callable[[int, Tokens], Array]
 
 POOLINGS: dict[str, Pooling] = {}
+
+# Those among them that are weighted sums, by their weights: float32 [token].
+WEIGHTINGS: dict[str, Weighting] = {}
+
+# The one that is none, and that the network's side knows too.
+MAX = "max"
 
 # Not functions of the hidden states: the checkpoint's own trained layer, and no pooling at all.
 POOLER = "pooler"
@@ -71,44 +78,65 @@ def pool(name: str, states: Array, tokens: Tokens) -> Array:
     return np.array(POOLINGS[name](states, tokens))  # never a view, which would write into the trace
 
 
-@pooling("mean")
-def mean(states: Array, tokens: Tokens) -> Array:
+def weighting(name: str) -> Callable[[Weighting], Weighting]:
+    """Register a pooling that is a weighted sum: a function of n and `Tokens` to the n weights of the tokens.
+
+    A batch is pooled by it in one matrix product, wherever its states are; see `network/pooled.py`.
+    """
+
+    def register(function: Weighting) -> Weighting:
+        def weighted_sum(states: Array, tokens: Tokens) -> Array:
+            return np.asarray(function(len(states), tokens) @ states)
+
+        pooling(name)(weighted_sum)
+        WEIGHTINGS[name] = function
+        return function
+
+    return register
+
+
+@weighting("mean")
+def mean(count: int, tokens: Tokens) -> Array:
     """The mean of all tokens."""
-    return np.asarray(states.mean(axis=0))
+    return np.full(count, 1 / count, dtype=np.float32)
 
 
-@pooling("max")
+@pooling(MAX)
 def maximum(states: Array, tokens: Tokens) -> Array:
     """The largest value of each dimension."""
     return np.asarray(states.max(axis=0))
 
 
-@pooling("cls")
-def cls(states: Array, tokens: Tokens) -> Array:
+@weighting("cls")
+def cls(count: int, tokens: Tokens) -> Array:
     """The classification token that the template put in; never just the first token."""
-    if tokens.cls_index is None or tokens.cls_index >= len(states):
+    if tokens.cls_index is None or tokens.cls_index >= count:
         name = type(tokens.vocabulary.tokenizer).__name__
         raise ModelError(
             f"Pooling 'cls' needs a classification token such as [CLS]; this tokenizer ({name}) puts none in. "
             "Use 'last' or 'mean'."
         )
-    return np.asarray(states[tokens.cls_index])
+    return _one_hot(count, tokens.cls_index)
 
 
-@pooling("last")
-def last(states: Array, tokens: Tokens) -> Array:
+@weighting("last")
+def last(count: int, tokens: Tokens) -> Array:
     """The last token: for a decoder the only one that has seen the whole text."""
-    return np.asarray(states[-1])
+    return _one_hot(count, count - 1)
 
 
-@pooling("mean_sqrt")
-def mean_sqrt(states: Array, tokens: Tokens) -> Array:
+@weighting("mean_sqrt")
+def mean_sqrt(count: int, tokens: Tokens) -> Array:
     """The sum over the square root of the number of tokens (Arora et al. 2017; sentence-transformers)."""
-    return np.asarray(states.sum(axis=0) / np.sqrt(np.float32(len(states))))
+    return np.full(count, 1 / np.sqrt(count), dtype=np.float32)
 
 
-@pooling("weighted")
-def weighted(states: Array, tokens: Tokens) -> Array:
+@weighting("weighted")
+def weighted(count: int, tokens: Tokens) -> Array:
     """The mean weighted by position, 1…n, so that a decoder's later tokens count more (SGPT, Muennighoff 2022)."""
-    weights = np.arange(1, len(states) + 1, dtype=np.float32)
-    return np.asarray(weights @ states / weights.sum())
+    weights = np.arange(1, count + 1, dtype=np.float64)
+    return (weights / weights.sum()).astype(np.float32)
+
+
+def _one_hot(count: int, position: int) -> Array:
+    return np.eye(1, count, position, dtype=np.float32)[0]

@@ -47,7 +47,7 @@ def encode(vocabulary: Vocabulary, texts: Sequence[Text]) -> list[Tokens]:
     for number, text in enumerate(texts):
         what = f"Text {number}" if len(texts) > 1 else "The text"
         if not isinstance(text, Tokens):
-            _check(text, what)
+            check_text(text, what)
         elif text.vocabulary is not vocabulary:
             raise InputError(f"{what} was tokenised for another model; tokenise it with this one's tokenize.")
     encoded = [text if isinstance(text, Tokens) else None for text in texts]
@@ -84,7 +84,7 @@ def encode_target(vocabulary: Vocabulary, target: str, start_id: int) -> Tokens:
     """
     if not isinstance(target, str):
         raise InputError(f"The target is {type(target).__name__} {_shown(target)}; a target is one string.")
-    _check(target, "The target")
+    check_text(target, "The target")
     (tokens,) = _encode_alike(vocabulary, [target], as_target=True)
     started = replace(
         tokens,
@@ -166,8 +166,11 @@ def _cls_index(tokenizer: Any, ids: Ids, special: Flags) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def _check(text: object, what: str) -> None:
-    """Raise an `InputError` unless this is a text or a pair of texts, of whole characters only."""
+def check_text(text: object, what: str) -> None:
+    """Raise an `InputError` unless this is a text or a pair of texts, of whole characters only.
+
+    `what` is what the message calls it: "Text 3".
+    """
     parts = text if isinstance(text, tuple) and len(text) == 2 else (text,)
     for part in parts:
         if not isinstance(part, str):
