@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from layerscope.analysis.similarity import similarity as similarity
     from layerscope.analysis.verify import verify as verify
     from layerscope.errors import LayerscopeError as LayerscopeError
+    from layerscope.extraction.extract import extract as extract
+    from layerscope.extraction.features import open_features as open_features
     from layerscope.loading.checkpoint import load as load
     from layerscope.loading.checkpoint import wrap as wrap
     from layerscope.model import Model as Model
@@ -43,6 +45,8 @@ _HOMES = {
     "similarity": "analysis.similarity",
     "embeddings": "analysis.embeddings",
     "verify": "analysis.verify",
+    "extract": "extraction.extract",
+    "open_features": "extraction.features",
     "samples": "samples",
     "LayerscopeError": "errors",
 }

@@ -6,6 +6,7 @@ LayerscopeError
 ├── CheckpointError     a model could not be loaded
 │   └── UntrustedError  it would have run code from the checkpoint (pickle, remote code)
 ├── AlignmentError      tokens could not be placed in their text
+├── StorageError        a folder of features could not be written, or is not what it should be
 ├── ModelError          the model has no such output (no head, no pooler, cannot be read)
 └── MissingExtraError   an optional package is not installed
 
@@ -42,6 +43,10 @@ class UntrustedError(CheckpointError):
 
 class AlignmentError(LayerscopeError):
     """Tokens that could not be placed in the text they come from."""
+
+
+class StorageError(LayerscopeError):
+    """A folder of features that cannot be written, read, or gone on with."""
 
 
 class ModelError(LayerscopeError):

@@ -134,7 +134,8 @@ def _wanted(
     if logits and model.kind == "encoder-decoder" and targets is None:
         raise InputError("The logits of an encoder-decoder are its decoder's: give target= with logits=True.")
     if targets is None:
-        encoder, decoder = resolve_layers(layers, model.num_layers), ()
+        encoder = resolve_layers(layers, model.num_layers)
+        decoder: tuple[int, ...] = ()
     else:
         encoder, decoder = resolve_sides(layers, model.num_layers, model.num_decoder_layers)
     return Wanted(encoder, decoder, bool(attention), bool(logits), pooler=model.num_layers in encoder)

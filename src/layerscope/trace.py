@@ -12,7 +12,7 @@ from layerscope.errors import InputError, ModelError, NotFoundError, unknown
 from layerscope.reduce.attention import merge, one_head, units
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.layers import resolve_layer
-from layerscope.reduce.pooling import POOLER, UNPOOLED, Array, pool
+from layerscope.reduce.pooling import POOLER, UNPOOLED, WHOLE_TEXT, Array, pool
 from layerscope.text.tokens import Span, Tokens
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Trace:
                 )
             return self.pooler_output
         if pooling == "cls" and len(self.windows) > 1:
-            raise ModelError(_OF_WINDOWS.format(len(self.windows), "[CLS]"))
+            raise ModelError(OF_WINDOWS.format(len(self.windows), "[CLS]"))
         return pool(pooling, self.hidden_state(layer), self.tokens)
 
     def feature(self, feature: str | Feature) -> Array:
@@ -198,7 +198,7 @@ class Trace:
         if not len(span):
             why = "the text was cut before it" if self.tokens.num_cut else "the tokenizer drops it"
             raise NotFoundError(f"The word {span.text!r} has no tokens: {why}.")
-        if pooling in (POOLER, "cls"):
+        if pooling in WHOLE_TEXT:
             raise InputError(
                 f"Pooling {pooling!r} stands for a whole text; for a word use 'mean', 'max' or 'last'."
             )
@@ -216,7 +216,7 @@ class Trace:
         raise ModelError(self.missing.get(name, f"{self.model} computes no {name}."))
 
 
-_OF_WINDOWS = (
+OF_WINDOWS = (
     "The text passed in {} overlapping windows, each with its own {}, so there is none of the whole text. "
     "Pool by 'mean', or run with long='cut'."
 )
@@ -237,7 +237,7 @@ def why_missing(model: Model, layers: Sequence[int], has_target: bool, windows: 
     if model.untrained_pooler:
         pooler = f"The checkpoint of {name} has no weights for its pooler: its output would be noise. Use mean or cls."
     elif windows > 1:
-        pooler = _OF_WINDOWS.format(windows, "pooler output")
+        pooler = OF_WINDOWS.format(windows, "pooler output")
     elif model.num_layers not in layers:
         pooler = (
             f"The pooler reads the last layer, {model.num_layers}, which was not kept: add it to layers=."

@@ -69,9 +69,13 @@ class ModelOptions:
 
 
 def with_model(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the fields of `ModelOptions` as options; it receives them as its parameter `model`."""
+    """Give a verb the fields of `ModelOptions` as options; it receives them as its parameter `model`.
+
+    A field that the verb has itself is its own.
+    """
     own = inspect.signature(verb, eval_str=True).parameters
-    shared = inspect.signature(ModelOptions, eval_str=True).parameters
+    fields = inspect.signature(ModelOptions, eval_str=True).parameters
+    shared = {name: one for name, one in fields.items() if name not in own or name == "model"}
 
     def command(**given: Any) -> None:
         model = ModelOptions(**{name: given.pop(name) for name in shared})

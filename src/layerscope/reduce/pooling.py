@@ -38,6 +38,9 @@ MAX = "max"
 POOLER = "pooler"
 UNPOOLED = ("tokens", "words")
 
+# What stands for a text as a whole: a text that passes in several windows has none of it.
+WHOLE_TEXT = ("cls", POOLER)
+
 
 def pooling(name: str) -> Callable[[Pooling], Pooling]:
     """Register a pooling strategy: a function of states [token, hidden] and `Tokens` to [hidden].
@@ -98,7 +101,7 @@ def weighting(name: str) -> Callable[[Weighting], Weighting]:
 @weighting("mean")
 def mean(count: int, tokens: Tokens) -> Array:
     """The mean of all tokens."""
-    return np.full(count, 1 / count, dtype=np.float32)
+    return np.asarray(np.full(count, 1 / count, dtype=np.float32))
 
 
 @pooling(MAX)
@@ -135,8 +138,8 @@ def mean_sqrt(count: int, tokens: Tokens) -> Array:
 def weighted(count: int, tokens: Tokens) -> Array:
     """The mean weighted by position, 1…n, so that a decoder's later tokens count more (SGPT, Muennighoff 2022)."""
     weights = np.arange(1, count + 1, dtype=np.float64)
-    return (weights / weights.sum()).astype(np.float32)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
 
 
 def _one_hot(count: int, position: int) -> Array:
-    return np.eye(1, count, position, dtype=np.float32)[0]
+    return np.asarray(np.eye(1, count, position, dtype=np.float32)[0])

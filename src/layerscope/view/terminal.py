@@ -68,6 +68,15 @@ def look(look: Look) -> RenderableType:
     return Group(*parts)
 
 
+def facts(values: Mapping[str, object]) -> RenderableType:
+    """Names and what they are, one row each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in values.items():
+        shown = f"{value:,}" if isinstance(value, int) else str(value)
+        table.add_row(Text(name, style="bold"), escape(shown))
+    return table
+
+
 def heat(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> RenderableType:
     """A table of numbers, shaded from `low` to `high`."""
     drawn = _table("", *(_short(str(name)) for name in table.columns))

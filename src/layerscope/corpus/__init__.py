@@ -1,0 +1,1 @@
+"""A corpus: what it is read from, and what is written about it."""

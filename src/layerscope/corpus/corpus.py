@@ -1,0 +1,126 @@
+"""`Corpus`: a stream of fixed ranges of rows, from whatever a user has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerscope.corpus.columnar import from_arrow, from_parquet
+from layerscope.corpus.columns import Source, Used, choose
+from layerscope.corpus.delimited import from_delimited
+from layerscope.corpus.files import File, Files, name_of
+from layerscope.corpus.finding import find
+from layerscope.corpus.json_files import from_json
+from layerscope.corpus.lines import UNITS, from_text
+from layerscope.corpus.memory import from_memory
+from layerscope.corpus.rows import Rows, in_ranges
+from layerscope.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS: dict[str, Callable[[list[File]], Source]] = {
+    "csv": from_delimited,
+    "tsv": from_delimited,
+    "jsonl": from_json,
+    "json": from_json,
+    "parquet": from_parquet,
+    "arrow": from_arrow,
+}
+
+
+class Corpus:
+    """Rows of texts that can be read from any row on; `open_corpus` makes it.
+
+    Nothing but its first rows is read before `chunks`.
+    """
+
+    def __init__(self, source: Source, used: Used) -> None:
+        self.name: str = source.name  # what it is, for messages: "a list", "reviews.csv"
+        self.schema: pa.Schema = source.schema(used)  # of `Rows.kept`
+        self.count: int | None = source.count  # number of rows, where it is known without reading
+        self.has_pairs: bool = source.has_pairs or used.pair is not None
+        self._source = source
+        self._used = used
+        self._is_spent = False
+
+    def chunks(self, size: int, start: int = 0) -> Iterator[Rows]:
+        """Consecutive ranges of `size` rows from row `start` on; the last may be shorter.
+
+        Never more than some ranges are in memory at once.
+
+        Raises:
+            InputError: it was read before and can be read only once; a size below 1 or a start below 0;
+                and while reading, whatever does not fit in a row or file.
+        """
+        if size < 1 or start < 0:
+            raise InputError(f"size={size}, start={start}: a size is 1 or more, a start 0 or more.")
+        if self._is_spent:
+            raise InputError(
+                f"This corpus, {self.name}, can be read only once, and was; give a list or a file to read it again."
+            )
+        self._is_spent = self._source.is_once
+        return in_ranges(self._source.read(self._used, start, size), size)
+
+
+def open_corpus(
+    source: Any,
+    *,
+    text: str | None = None,
+    pair: str | None = None,
+    id: str | None = None,
+    keep: Sequence[str] = (),
+    unit: str = "line",
+) -> Corpus:
+    """A corpus from what holds texts, in memory or in files.
+
+    Args:
+        source: a list, array, Series, iterator of texts, of pairs of texts or of dicts; a table of pandas,
+            polars, pyarrow or datasets; or files: a path, a folder, a glob, an address such as s3://…, "-"
+            for standard input, a list of `Path`s, or `Files`. A list of strings is one of texts.
+        text: the column of texts; without it the only column, the only one of strings, or "text".
+            Of standard input it says that it holds JSON lines.
+        pair: the column of second texts.
+        id: a column to keep, put first.
+        keep: further columns to keep. Text files have the columns file and line.
+        unit: what a row is in text files: a "line", a "paragraph" (blank lines divide) or a "document".
+
+    Raises:
+        InputError: nothing that can be read, or names of columns that do not fit; the message says what would.
+        MissingExtraError: pyarrow, or what opens an address, is not installed.
+    """
+    if unit not in UNITS:
+        raise unknown("unit", unit, UNITS)
+    names = _names(source)
+    opened = from_memory(source) if names is None else _from_files(names, isinstance(source, str), text, unit)
+    if unit != "line" and names is None:
+        raise InputError(f"unit={unit!r} is for text files; {opened.name} has rows of its own.")
+    return Corpus(opened, choose(opened, text, pair, id, keep))
+
+
+def _names(source: Any) -> tuple[str, ...] | None:
+    """The names of files that are meant by a source, or None if it is one in memory."""
+    if isinstance(source, Files):
+        return source.names
+    if isinstance(source, str | Path):
+        return (str(source),)
+    if isinstance(source, list | tuple) and any(isinstance(one, Path) for one in source):
+        if not all(isinstance(one, Path) for one in source):
+            raise InputError(
+                "A list of files is of Paths alone; strings in a list are texts, so make them Paths."
+            )
+        return tuple(str(one) for one in source)
+    return None
+
+
+def _from_files(names: tuple[str, ...], is_text_possible: bool, text: str | None, unit: str) -> Source:
+    files = find(names, is_text_possible)
+    kind = files[0].kind
+    if files[0].is_stdin:
+        kind = "text" if text is None else "jsonl"
+    if kind is None or kind == "text":
+        return from_text(files, unit)
+    if unit != "line":
+        raise InputError(f"unit={unit!r} is for text files; {name_of(files)} has rows of its own.")
+    return FORMATS[kind](files)

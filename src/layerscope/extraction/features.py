@@ -1,0 +1,270 @@
+"""`Features`: a folder of features that is read, as arrays, tables, batches, or by search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerscope.errors import InputError, MissingExtraError, StorageError, unknown
+from layerscope.extraction import manifest as manifests
+from layerscope.extraction.folder import Folder
+from layerscope.extraction.manifest import Manifest
+from layerscope.extraction.stored import Stored
+from layerscope.reduce.pooling import UNPOOLED, Array
+
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.dataset
+
+    from layerscope.extraction.query import Query
+    from layerscope.extraction.search import Found
+    from layerscope.model import Model
+
+# Columns that are shown by name.
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of features.
+
+    Attributes:
+        feature: what it holds, as it was asked for: "mean@-4:/concat".
+        width: numbers a vector.
+        kind: "text" for one vector a row, "words" or "tokens" for a list of them.
+    """
+
+    feature: str
+    width: int
+    kind: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Features:
+    """The rows of a folder of features, in the order of the corpus; `open_features` makes it.
+
+    Only the manifest is read before a method needs more, and no more than one row group of Parquet is in
+    memory beside what is returned. Of an extraction that is not finished these are the parts that are
+    whole. Rows are numbered as they stand here: from 0, without those of parts that are missing.
+
+    Attributes:
+        folder: where they are.
+        manifest: what stands in `manifest.json`, as it was when they were opened.
+    """
+
+    folder: Folder
+    manifest: Manifest
+
+    def __len__(self) -> int:
+        return self.manifest.rows
+
+    def __repr__(self) -> str:
+        shown = [
+            f"{name} [{column.width}]"
+            if column.kind == "text"
+            else f"{name} [{column.kind[:-1]}, {column.width}]"
+            for name, column in list(self.columns.items())[:_SHOWN]
+        ]
+        more = len(self.columns) - len(shown)
+        errors = f" ({self.num_errors:,} with an error)" if self.num_errors else ""
+        state = ", complete" if self.manifest.complete else " so far"
+        gaps = ", ".join(f"{first} to {last}" for first, last in self.stored.gaps())
+        return (
+            f"Features({self.folder.name!r}: {self.manifest.about['model']['name']}, "
+            f"{', '.join(shown)}{f' and {more} more' if more else ''}, "
+            f"{len(self):,} rows{errors}{state}{f', without rows {gaps}' if gaps else ''})"
+        )
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The columns that hold features, by name; `schema` has all columns."""
+        columns = {}
+        for name, column in self.manifest.settings["columns"].items():
+            pooling = column["feature"].partition("@")[0]
+            columns[name] = Column(**column, kind=pooling if pooling in UNPOOLED else "text")
+        return columns
+
+    @cached_property
+    def stored(self) -> Stored:
+        """The parts, to be read one by one."""
+        return Stored(self.folder, self.manifest)
+
+    @property
+    def num_errors(self) -> int:
+        """How many rows have something in the column "error"."""
+        return self.manifest.errors
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns with their Arrow types."""
+        return self.stored.schema
+
+    def to_numpy(self, column: str) -> Array:
+        """One column as an array: of a feature [row, width] in float32 or float16, as it is stored.
+
+        A row that has no vector, because of its error, is NaN. A plain column is [row]: numbers, in which a
+        null makes whole numbers float64 with NaN, or else objects.
+
+        Raises:
+            InputError: no such column, or one that holds a list for each row.
+            StorageError: a part cannot be read.
+        """
+        import pyarrow as pa
+
+        self._chosen([column])
+        feature = self.columns.get(column)
+        is_plain = feature is None and not pa.types.is_nested(self.schema.field(column).type)
+        if is_plain:
+            chunks = [batch.column(0) for batch in self.batches(columns=[column])]
+            return np.asarray(pa.chunked_array(chunks, self.schema.field(column).type).to_numpy())
+        if feature is None or feature.kind != "text":
+            raise InputError(
+                f"{column!r} holds a list for each row, which is no array. Take batches(columns=[{column!r}]) or "
+                f"to_pandas([{column!r}])" + (f", or search(…, column={column!r})." if feature else ".")
+            )
+        whole = np.empty((len(self), feature.width), self.manifest.settings["numbers"]["columns"])
+        end = 0
+        for batch in self.batches(columns=[column]):
+            start, end = end, end + len(batch)
+            cells = batch.column(0)
+            own = whole[start:end]
+            if cells.null_count:
+                own[:] = np.nan
+                own[cells.is_valid().to_numpy(zero_copy_only=False)] = _vectors(cells, feature.width)
+            else:
+                own[:] = _vectors(cells, feature.width)
+        return whole
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """All rows as a table in memory, or some columns of them; a vector is an array in its cell."""
+        import pyarrow as pa
+
+        schema = pa.schema([self.schema.field(name) for name in self._chosen(columns)])
+        frame: pd.DataFrame = pa.Table.from_batches(self.batches(columns=columns), schema).to_pandas()
+        return frame
+
+    def to_arrow(self) -> pyarrow.dataset.Dataset:
+        """The parts as an Arrow dataset, which reads what is asked of it: columns, filters, batches."""
+        import pyarrow.dataset as ds
+
+        paths = self.stored.paths()
+        if not paths:
+            return ds.dataset(self.schema.empty_table())
+        return ds.dataset(paths, self.schema, format="parquet", filesystem=self.folder.files)
+
+    def to_dataset(self, cache_dir: str | PurePath | None = None) -> datasets.Dataset:
+        """The rows as a dataset of the package datasets, for its `map`, `with_format("torch")` and the like.
+
+        It copies the parts once into its own memory-mapped files, and uses them again as long as the parts
+        are the same.
+
+        Args:
+            cache_dir: where to; where datasets keeps its files if left out. Not in the folder of features.
+
+        Raises:
+            MissingExtraError: datasets is not installed.
+        """
+        try:
+            import datasets
+        except ImportError as error:
+            raise MissingExtraError("datasets", "datasets") from error
+        cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser().resolve()
+        if self.folder.is_local and cache.is_relative_to(Path(self.folder.root).resolve()):
+            raise InputError(f"{cache} is in the folder of features, which holds only them: choose another.")
+        paths = self.stored.paths()
+        if not paths:
+            return datasets.Dataset(self.schema.empty_table())
+        addresses = (
+            paths if self.folder.is_local else [self.folder.files.unstrip_protocol(one) for one in paths]
+        )
+        made = datasets.Dataset.from_parquet(addresses, cache_dir=str(cache))
+        assert isinstance(made, datasets.Dataset)
+        return made
+
+    def batches(self, size: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows in order, at most `size` at once; no batch reaches over the end of a row group.
+
+        Raises:
+            InputError: no such column, or a size below 1.
+            StorageError: a part cannot be read; said when it is reached.
+        """
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise InputError(f"size is how many rows a batch has at most, 1 or more; not {size!r}.")
+        names = self._chosen(columns)
+        return (batch for part in self.manifest.parts for batch in self.stored.batches(part, size, names))
+
+    def search(
+        self, query: Query, k: int = 10, column: str | None = None, model: Model | None = None
+    ) -> Found:
+        """The rows, or the words in their context, whose vectors are nearest to a query: exactly, by cosine.
+
+        Args:
+            query: a vector [width], or several [query, width]; or with `model` a text, or a pair of texts as
+                a tuple. For a column of words or tokens not a text, but `(text, word)`: that word in it.
+            k: how many to find for each query; all that have a vector, if there are fewer.
+            column: where to search; may be left out where there is only one column of features.
+            model: the one that made the features; it makes the query's vector as it made theirs. All its
+                weights are compared, so for many queries give vectors.
+
+        Returns:
+            what was found, the nearest first, equally near ones in the order of the rows; see `Found`.
+
+        Raises:
+            InputError: a query that does not fit the column, or another model than the features'.
+            StorageError: a part cannot be read.
+
+        >>> import layerscope as ls, tempfile
+        >>> model = ls.load()
+        >>> texts = ["He sat on the bank of the river.", "She asked the bank for a loan."]
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     features = ls.extract(model, texts, folder, ["mean@-1", "words@-1"])
+        ...     features.search(("the bank lends money", "bank"), 1, "words_6", model).hits[0]["context"]
+        'She asked the [bank] for a loan.'
+        """
+        from layerscope.extraction.search import search
+
+        return search(self, query, k, column, model)
+
+    def _chosen(self, columns: Sequence[str] | None) -> list[str]:
+        known = list(self.manifest.settings["schema"])
+        chosen = known if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        for name in chosen:
+            if name not in known:
+                raise unknown("column", name, known)
+        return chosen
+
+
+def open_features(out: str | PurePath) -> Features:
+    """Features from their folder, finished or not; only its manifest is read, and nothing is locked or written.
+
+    Args:
+        out: the folder that `extract` wrote to: a path, or an address that fsspec knows.
+
+    Raises:
+        InputError: no path, or an address of an unknown kind.
+        StorageError: there are no features, or those of a later version.
+    """
+    folder = Folder.at(out)
+    try:
+        is_there = folder.files.exists(folder.path(manifests.NAME))
+    except OSError as error:
+        raise StorageError(f"{folder.name} cannot be read: {error}.") from error
+    manifest = folder.read_manifest() if is_there else None
+    if manifest is None:
+        raise StorageError(
+            f"There are no features in {folder.name}: it has no {manifests.NAME}. "
+            "Give the folder that extract wrote to."
+        )
+    return Features(folder, manifest)
+
+
+def _vectors(cells: pa.Array, width: int) -> Array:
+    """[row, width] of the rows that have a vector."""
+    return np.asarray(cells.flatten().to_numpy(zero_copy_only=False)).reshape(-1, width)

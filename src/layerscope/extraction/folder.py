@@ -1,0 +1,229 @@
+"""The folder of an extraction: parts written beside their place and renamed, one writer at a time."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import IO, TYPE_CHECKING, Any
+
+from layerscope.errors import InputError, MissingExtraError, StorageError
+from layerscope.extraction import manifest as manifests
+from layerscope.extraction.manifest import Manifest, Part
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LOCK = ".lock"
+_WRITING = ".writing-"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """A folder on this machine, or on any file system that fsspec reaches.
+
+    Attributes:
+        name: as it was given.
+        files: the fsspec file system.
+        root: its path there.
+    """
+
+    name: str
+    files: Any
+    root: str
+
+    @classmethod
+    def at(cls, place: str | PurePath) -> Folder:
+        """The folder at a path or address; it need not be there yet."""
+        if not isinstance(place, str | PurePath) or not str(place).strip():
+            raise InputError(f"The folder of features is a path or an address, not {place!r}.")
+        try:
+            from fsspec.core import url_to_fs
+        except ImportError as error:
+            raise MissingExtraError("fsspec", "corpus") from error
+        name = os.path.expanduser(str(place))
+        try:
+            files, root = url_to_fs(name)
+        except (ImportError, ValueError) as error:
+            raise InputError(f"{name} cannot be reached: {error}") from error
+        return cls(str(place), files, root.rstrip("/") or "/")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on a file system of this machine, with locks and renaming."""
+        return bool(self.files.protocol == "file" or "file" in self.files.protocol)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the folder exists."""
+        with self._said():
+            return bool(self.files.isdir(self.root))
+
+    def path(self, file: str) -> str:
+        """Where a file of the folder is, for `files`."""
+        return f"{self.root}/{file}"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only writer; the folder is made if it is not there. Object stores know no locks.
+
+        Raises:
+            StorageError: another process writes here, or the folder cannot be made.
+        """
+        with self._said():
+            self.files.makedirs(self.root, exist_ok=True)
+        if not self.is_local:
+            yield
+            return
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path(LOCK))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StorageError(
+                f"Another process writes to {self.name}. Wait for it to end, or choose another folder."
+            ) from None
+        except OSError as error:
+            raise StorageError(_sentence(self.name, error)) from error
+        with lock:  # which is held already; its file stays, or else two could hold it
+            lock.release()
+            for leftover in self._leftovers():
+                self.files.rm_file(leftover)
+            yield
+
+    def read_manifest(self) -> Manifest | None:
+        """The manifest, None in a folder that has none.
+
+        Raises:
+            StorageError: it cannot be read, or the folder holds other things without one.
+        """
+        place = self.path(manifests.NAME)
+        with self._said():
+            if self.files.exists(place):
+                return Manifest.from_json(
+                    self.files.cat_file(place).decode(errors="replace"), f"{self.name}/{manifests.NAME}"
+                )
+            others = self._names() if self.is_there else []
+        if any(not name.startswith(".") for name in others):
+            raise StorageError(
+                f"{self.name} holds other files ({_first(others)}) and no {manifests.NAME}: choose a new folder."
+            )
+        return None
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Put a manifest in its place, whole or not at all."""
+        with self.writing(manifests.NAME) as file:
+            file.write(manifest.to_json().encode())
+
+    @contextmanager
+    def writing(self, name: str, check: Callable[[str], None] = lambda place: None) -> Iterator[IO[bytes]]:
+        """A file to write to; it takes its place when all is written and checked, and is gone if that fails.
+
+        `check` is given where the written file lies. An object store has no place beside: it shows a file
+        whole, when it is closed, so that it is checked where it will stay.
+
+        Raises:
+            StorageError: it cannot be written; the message says why.
+        """
+        place = self.path(name)
+        beside = self.path(f"{_WRITING}{name}-{uuid.uuid4().hex[:8]}") if self.is_local else place
+        file = None
+        try:
+            with self._said():
+                file = open(beside, "wb") if self.is_local else self.files.open(beside, "wb")  # noqa: SIM115
+                yield file
+                file.flush()
+                if self.is_local:
+                    os.fsync(file.fileno())
+                file.close()
+                check(beside)
+                if self.is_local:
+                    os.replace(beside, place)
+                    _sync_folder(self.root)
+        except BaseException:
+            with suppress(Exception):
+                if file is not None:
+                    file.discard() if hasattr(file, "discard") else file.close()
+            if self.is_local:
+                with suppress(OSError):
+                    os.remove(beside)
+            raise
+
+    def sum(self, place: str) -> tuple[int, str]:
+        """The size and the SHA-256 of a file, read back from where it lies."""
+        digest, size = hashlib.sha256(), 0
+        with self._said(), self.files.open(place, "rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                size += len(block)
+        return size, digest.hexdigest()
+
+    def lost(self, parts: Iterable[Part], thorough: bool = False) -> list[str]:
+        """The parts that are not there, or are not as they were written: by size, or by checksum too."""
+        lost = []
+        for part in parts:
+            place = self.path(part.file)
+            with self._said():
+                is_there = self.files.exists(place) and self.files.size(place) == part.bytes
+            if not is_there or (thorough and self.sum(place)[1] != part.sha256):
+                lost.append(part.file)
+        return lost
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that may be there."""
+        for name in names:
+            with self._said(), suppress(FileNotFoundError):
+                self.files.rm_file(self.path(name))
+
+    def read_part(self, part: Part, columns: list[str] | None = None) -> pa.Table:
+        """A part as a table, or some columns of it.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        import pyarrow.parquet as pq
+
+        return pq.read_table(self.path(part.file), columns=columns, filesystem=self.files)
+
+    def _names(self) -> list[str]:
+        return sorted(str(path).rsplit("/", 1)[-1] for path in self.files.ls(self.root, detail=False))
+
+    def _leftovers(self) -> list[str]:
+        return [self.path(name) for name in self._names() if name.startswith(_WRITING)]
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """Say what the file system says, in one sentence."""
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(_sentence(self.name, error)) from error
+
+
+def _sentence(name: str, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk of {name} is full. Make room and run the same again: it goes on behind what is whole."
+    return f"{name} cannot be written or read: {error.strerror or error}."
+
+
+def _sync_folder(root: str) -> None:
+    """Make a new name in a folder outlive a crash of the machine."""
+    if os.name != "posix":
+        return
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _first(names: list[str]) -> str:
+    shown = [name for name in names if not name.startswith(".")]
+    return ", ".join(shown[:3]) + (", …" if len(shown) > 3 else "")

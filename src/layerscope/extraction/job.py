@@ -1,0 +1,201 @@
+"""A job: everything that decides what the rows of an extraction are, and what makes them."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from layerscope.errors import InputError, StorageError, unknown
+from layerscope.extraction.cells import check_features
+from layerscope.extraction.identity import identity
+from layerscope.extraction.maker import Maker
+from layerscope.extraction.manifest import Manifest
+from layerscope.extraction.precision import DTYPES, choose, spread
+from layerscope.extraction.table import TYPES, Columns
+from layerscope.network.memory import Budget
+from layerscope.network.windows import LONG, OVERLAP
+from layerscope.reduce.feature import Feature
+from layerscope.reduce.pooling import UNPOOLED
+
+if TYPE_CHECKING:
+    from layerscope.corpus.corpus import Corpus
+    from layerscope.corpus.rows import Rows
+    from layerscope.model import Model
+
+ON_ERROR = ("row", "raise")
+
+# About how large a part is to be, in bytes of features, and of how many rows at most.
+_PART_BYTES = 1 << 26
+_PART_ROWS = (64, 4096)
+
+# How many tokens a text is taken to have where the size of a row is guessed.
+_TOKENS = 128
+
+# Rows from which the texts are taken that a precision is checked on, and how many.
+_SAMPLED, _SAMPLE = 1024, 64
+
+_PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an extraction was asked to do, apart from the model, the corpus and the folder.
+
+    Attributes:
+        features: what to compute.
+        dtype: the precision of the network, or "auto".
+        numbers: the precision of the columns, "float32" or "float16".
+        long: what to do with texts that do not fit the context window.
+        on_error: what to do with rows that fail.
+        part_rows: rows a part, None to choose.
+        batch_tokens: tokens a batch, None to choose.
+        columns: the columns of the corpus that were named: text, pair, id, keep, unit.
+    """
+
+    features: tuple[Feature, ...]
+    dtype: str
+    numbers: str
+    long: str
+    on_error: str
+    part_rows: int | None
+    batch_tokens: int | None
+    columns: dict[str, Any]
+
+    def check(self) -> None:
+        """Raise an `InputError` for what cannot be."""
+        for what, given, known in (
+            ("precision", self.dtype, ("auto", *DTYPES)),
+            ("precision of the columns", self.numbers, TYPES),
+            ("way with long texts", self.long, LONG),
+            ("way with errors", self.on_error, ON_ERROR),
+        ):
+            if given not in known:
+                raise unknown(what, given, known)
+        for name, number in (("part_rows", self.part_rows), ("batch_tokens", self.batch_tokens)):
+            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
+                raise InputError(f"{name} is a whole number, at least 1; not {number!r}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What was settled before the first part is made.
+
+    Attributes:
+        maker: what makes the parts.
+        manifest: what is there so far.
+    """
+
+    maker: Maker
+    manifest: Manifest
+
+
+def rows_a_part(model: Model, settings: Settings, before: Manifest | None) -> int:
+    """How many rows a part has: as asked, as before, or so that it is of a handy size."""
+    if settings.part_rows is not None:
+        return settings.part_rows
+    if before is not None:
+        return int(before.settings["part_rows"])
+    size = 0
+    for feature in settings.features:
+        vectors = len(feature.resolve(model.num_layers)) * (_TOKENS if feature.pooling in UNPOOLED else 1)
+        size += vectors * model.hidden_size * (2 if settings.numbers == "float16" else 4)
+    least, most = _PART_ROWS
+    rows = most
+    while rows > least and rows * size > _PART_BYTES:
+        rows //= 2
+    return rows
+
+
+def settle(
+    model: Model, corpus: Corpus, first: Rows | None, settings: Settings, before: Manifest | None
+) -> Job:
+    """Settle a job, or take one up again.
+
+    Args:
+        model: as it was loaded.
+        corpus: what will be read.
+        first: its first rows, of which a precision is checked; None for an empty corpus.
+        settings: what was asked.
+        before: the manifest that is there already.
+
+    Raises:
+        InputError: settings that cannot be.
+        ModelError: features that the model cannot give.
+        StorageError: what is there was made with other settings; the message names them.
+    """
+    check_features(model, settings.features)
+    columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.numbers)
+    tokens = settings.batch_tokens or (before and before.about.get("batch_tokens")) or _batch_tokens(model)
+    budget = Budget(int(tokens))
+    rows = rows_a_part(model, settings, before)
+    if before is not None:
+        # What was chosen stays chosen: a check on other rows could say otherwise.
+        settings = replace(settings, dtype=_as_before(settings, before))
+    maker = Maker(model, columns, settings.long, settings.on_error, budget)
+    sample = []
+    if settings.dtype == "auto" and first is not None:
+        read = replace(maker, on_error="row").read(first.part(0, _SAMPLED))
+        sample = spread(
+            [row.tokens for row in read if row.tokens is not None and row.num_windows == 1], _SAMPLE
+        )
+    cast, check = choose(model, settings.dtype, sample, settings.features, budget)
+    decided = _decided(model, cast, columns, settings, rows)
+    if before is not None:
+        _same(before, decided)
+        return Job(replace(maker, model=cast), before)
+    about = {
+        "model": {"name": model.name, "revision": model.source.revision, "weights": model.source.checksums()},
+        "corpus": {"name": corpus.name},
+        "precision_check": check,
+        "batch_tokens": budget.tokens,
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+    }
+    return Job(replace(maker, model=cast), Manifest(decided, about))
+
+
+def _decided(model: Model, cast: Model, columns: Columns, settings: Settings, rows: int) -> dict[str, Any]:
+    """All that decides what the rows are."""
+    return {
+        "model": identity(model),
+        "features": [str(feature) for feature in settings.features],
+        "columns": {
+            name: {"feature": str(feature), "width": columns.widths[name]}
+            for feature in settings.features
+            for name in feature.columns(model.num_layers)
+        },
+        "numbers": {"network": str(cast.hf.dtype).removeprefix("torch."), "columns": settings.numbers},
+        "long_texts": {
+            "long": settings.long,
+            "context_window": model.context_window,
+            "overlap": f"1/{OVERLAP}",
+        },
+        "corpus": settings.columns,
+        "schema": {field.name: str(field.type) for field in columns.schema},
+        "on_error": settings.on_error,
+        "part_rows": rows,
+    }
+
+
+def _as_before(settings: Settings, before: Manifest) -> str:
+    """The precision that "auto" was decided to be."""
+    numbers = before.settings.get("numbers", {})
+    return str(numbers.get("network")) if settings.dtype == "auto" else settings.dtype
+
+
+def _same(before: Manifest, decided: dict[str, Any]) -> None:
+    differences = before.differences(decided)
+    if differences:
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        raise StorageError(
+            f"The folder was begun with other settings: {differences[0]}{more}. Give the same, or a new folder."
+        )
+
+
+def _batch_tokens(model: Model) -> int:
+    """Tokens a batch, by the machine alone, so that a run can be taken up with the same batches."""
+    if model.device.type == "cpu":
+        return 2048
+    # A wider model needs more memory a token; what does not fit is halved.
+    return max(2048, min(1 << 16, (1 << 16) * 768 // model.hidden_size))

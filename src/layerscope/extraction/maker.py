@@ -1,0 +1,120 @@
+"""From rows of the corpus to rows of features: read, passed through the network, put into a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from layerscope.errors import InputError
+from layerscope.extraction.cells import cells
+from layerscope.extraction.table import Columns, Read
+from layerscope.extraction.vectors import Asked
+from layerscope.network.memory import Budget
+from layerscope.network.windows import fit, windows
+from layerscope.text.encode import Text, check_text, encode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from layerscope.corpus.rows import Rows
+    from layerscope.model import Model
+
+# Rows that are tokenised together.
+_ROWS = 256
+
+# Tokens in which rows are sorted by length: enough for batches of like lengths, and a row group of its own.
+_LOOK_AHEAD = 1 << 17
+
+# Bytes of states of single tokens that are held at once.
+_STATES = 1 << 28
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Consecutive rows that are sorted by length together, and what was read of each."""
+
+    rows: Rows
+    read: list[Read]
+
+
+@dataclass(frozen=True, eq=False)
+class Maker:
+    """What turns rows into a table, always in the same way: blocks and batches depend on the part's rows alone.
+
+    Attributes:
+        model: in the precision that it is to run in.
+        columns: what to make.
+        long: what to do with texts that do not fit the context window.
+        on_error: "row", or "raise" at the first row that has an error.
+        budget: tokens a batch.
+    """
+
+    model: Model
+    columns: Columns
+    long: str
+    on_error: str
+    budget: Budget
+
+    def blocks(self, rows: Rows) -> Iterator[Block]:
+        """The rows of a part, tokenised, in blocks."""
+        asked = Asked.by(self.columns.features, self.model.num_layers)
+        per_token = 4 * self.model.hidden_size * max(len(asked.whole), 1)
+        most = min(_LOOK_AHEAD, max(_STATES // per_token, 1)) if asked.whole else _LOOK_AHEAD
+        first, read, size = 0, list[Read](), 0
+        for start in range(0, len(rows), _ROWS):
+            for row in self.read(rows.part(start, _ROWS)):
+                length = 0 if row.tokens is None else len(row.tokens)
+                if read and size + length > most:
+                    yield Block(rows.part(first, len(read)), read)
+                    first, read, size = first + len(read), [], 0
+                read.append(row)
+                size += length
+        if read:
+            yield Block(rows.part(first, len(read)), read)
+
+    def read(self, rows: Rows) -> list[Read]:
+        """Each row tokenised and fit for the network, or the error that it has."""
+        pairs = rows.pairs if rows.pairs is not None else [None] * len(rows)
+        read: list[Read | None] = [None] * len(rows)
+        good: list[Text] = []
+        numbers = []
+        for number, (text, pair) in enumerate(zip(rows.texts, pairs, strict=True)):
+            given = text if rows.pairs is None else (text, pair)
+            try:
+                check_text(given, "The text")
+            except InputError as error:
+                read[number] = self._error(rows.start + number, str(error))
+                continue
+            good.append(given)
+            numbers.append(number)
+        for number, tokens in zip(numbers, encode(self.model.vocabulary, good), strict=True):
+            try:
+                fitted = fit(tokens, self.model.context_window, self.long)
+                if not len(fitted):
+                    raise InputError("The text has no tokens, so there is nothing to run.")
+                pieces = windows(fitted, self.model.context_window, causal=self.model.kind == "decoder")
+                read[number] = Read(fitted, len(pieces))
+            except InputError as error:
+                read[number] = self._error(rows.start + number, str(error))
+        return [row for row in read if row is not None]
+
+    def table(self, block: Block, passed: Callable[[int], None] = lambda tokens: None) -> pa.Table:
+        """The table of a block; `passed` is told of tokens as they pass."""
+        texts = [row.tokens for row in block.read if row.tokens is not None]
+        made = cells(self.model, texts, self.columns.features, self.budget, passed)
+        table = self.columns.table(block.rows, block.read, made)
+        if self.on_error == "raise":
+            self._raise_first(block.rows.start, table.column("error").to_pylist())
+        return table
+
+    def _error(self, number: int, why: str) -> Read:
+        self._raise_first(number, [why])
+        return Read(None, error=why)
+
+    def _raise_first(self, start: int, errors: Sequence[str | None]) -> None:
+        if self.on_error != "raise":
+            return
+        for number, why in enumerate(errors, start):
+            if why is not None:
+                raise InputError(f"Row {number} of the corpus: {why}")

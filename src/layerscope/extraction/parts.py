@@ -1,0 +1,94 @@
+"""Parts: the fixed ranges of rows that are made, written and remembered each on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from layerscope.errors import StorageError
+from layerscope.extraction.folder import Folder
+from layerscope.extraction.manifest import Manifest, Part
+
+if TYPE_CHECKING:
+    from layerscope.corpus.rows import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Todo:
+    """A part that is to be made: the rows of the corpus, and their checksum."""
+
+    number: int
+    rows: Rows
+    corpus_sha256: str
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return f"part-{self.number:06d}.parquet"
+
+
+def todo(ranges: Iterable[Rows], before: Manifest) -> Iterator[Todo]:
+    """The parts of a corpus that are not there yet; of those that are, the rows are compared.
+
+    Raises:
+        StorageError: the corpus is not the one that the parts there were made from.
+    """
+    there = {part.start: part for part in before.parts}
+    number = -1
+    for number, rows in enumerate(ranges):
+        checksum = rows.digest()
+        part = there.pop(rows.start, None)
+        if part is None:
+            yield Todo(number, rows, checksum)
+        elif part.corpus_sha256 != checksum:
+            raise StorageError(
+                f"The corpus is not the one that was begun with: its rows {rows.start} to "
+                f"{rows.start + len(rows) - 1} differ from those of {part.file}"
+                + (f", which are {part.rows}" if part.rows != len(rows) else "")
+                + ". Choose a new folder."
+            )
+    if there:
+        first = min(there)
+        raise StorageError(
+            f"The corpus is not the one that was begun with: it ends before row {first}, which is in "
+            f"{there[first].file}. Choose a new folder."
+        )
+
+
+def write_part(folder: Folder, part: Todo, tables: Iterable[pa.Table], schema: pa.Schema) -> Part:
+    """Write a part, a row group a table; the same bytes for the same tables.
+
+    Raises:
+        StorageError: it cannot be written, or what lies there is not what was written.
+    """
+    rows = tokens = errors = 0
+    sums = []
+
+    def check(place: str) -> None:
+        found = pq.read_metadata(place, filesystem=folder.files).num_rows
+        if found != len(part.rows) or rows != len(part.rows):
+            raise StorageError(
+                f"{folder.name}/{part.file} has {found} rows of {len(part.rows)} when read back."
+            )
+        sums.append(folder.sum(place))
+
+    # Vectors do not repeat and hardly compress; strings do both.
+    strings = [field.name for field in schema if not pa.types.is_nested(field.type)]
+    options = {
+        "compression": {field.name: "ZSTD" if field.name in strings else "NONE" for field in schema},
+        "use_dictionary": strings,
+        "write_statistics": strings,
+    }
+    with folder.writing(part.file, check) as file, pq.ParquetWriter(file, schema, **options) as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=max(len(table), 1))
+            rows += len(table)
+            tokens += pc.sum(table.column("num_tokens")).as_py() or 0
+            errors += len(table) - table.column("error").null_count
+    ((size, checksum),) = sums
+    return Part(part.file, part.rows.start, rows, tokens, errors, size, checksum, part.corpus_sha256)

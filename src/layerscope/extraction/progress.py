@@ -1,0 +1,88 @@
+"""What a person sees and can do while a corpus is being read: a bar, and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from layerscope.extraction.manifest import Manifest, Part
+
+
+class Bar:
+    """A bar of rows, with tokens a second; without a terminal to draw on it does nothing."""
+
+    def __init__(self, drawing: Any = None, task: Any = None) -> None:
+        self._drawing, self._task = drawing, task
+
+    def passed(self, tokens: int) -> None:
+        """So many tokens have passed through the network."""
+        if self._drawing is not None:
+            self._drawing.advance(self._task[1], tokens)
+            speed = self._drawing.tasks[self._task[1]].speed
+            self._drawing.update(self._task[0], speed=f"{speed:,.0f} tokens/s" if speed else "")
+
+    def made(self, part: Part) -> None:
+        """A part lies in its place."""
+        if self._drawing is not None:
+            self._drawing.advance(self._task[0], part.rows)
+
+
+@contextmanager
+def shown(progress: bool | None, count: int | None, manifest: Manifest) -> Iterator[Bar]:
+    """A bar on stderr: if asked for, or by default if that is a terminal.
+
+    Args:
+        progress: whether to show it; None where a person is watching.
+        count: the number of rows, where it is known.
+        manifest: what is there already.
+    """
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield Bar()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("rows"),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as drawing:
+        rows = drawing.add_task("Extracting", total=count, completed=manifest.rows, speed="")
+        tokens = drawing.add_task("tokens", total=None, visible=False, speed="")
+        yield Bar(drawing, (rows, tokens))
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """Let Ctrl-C wait for a good moment: the call it gives raises `KeyboardInterrupt` if there was one.
+
+    A second Ctrl-C does not wait. Only the main thread hears of Ctrl-C; in another nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    wanted = threading.Event()
+
+    def on_signal(number: int, frame: Any) -> None:
+        if wanted.is_set():
+            raise KeyboardInterrupt
+        wanted.set()
+
+    def raise_if_wanted() -> None:
+        if wanted.is_set():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield raise_if_wanted
+    finally:
+        signal.signal(signal.SIGINT, before)
+    raise_if_wanted()

@@ -1,0 +1,140 @@
+"""Exact search: the rows, or the words in their context, that are nearest to a query."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.errors import InputError, unknown
+from layerscope.extraction.nearest import Nearest, take_in
+from layerscope.extraction.query import Query, query_vectors
+from layerscope.reduce.pooling import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from layerscope.extraction.features import Column, Features
+    from layerscope.model import Model
+
+# Rows that are looked at together.
+_ROWS = 1024
+
+# Code points of the text on either side of a word.
+_AROUND = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a search found.
+
+    Attributes:
+        column: where it searched.
+        names: what is said of each hit: "query" (its number) where several were given; "row"; "score", the
+            cosine; "id" where the corpus has one; then "text" (and "pair"), or of words and tokens "word" or
+            "token", "start", "end" (and "sequence") and "context".
+        hits: the values by these names, the nearest first; where there are several queries, query by query.
+    """
+
+    column: str
+    names: tuple[str, ...]
+    hits: tuple[dict[str, Any], ...]
+
+    def table(self) -> pd.DataFrame:
+        """The hits as rows."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.hits), columns=pd.Index(self.names))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values."""
+        return {"column": self.column, "hits": [dict(hit) for hit in self.hits]}
+
+
+def search(features: Features, query: Query, k: int, column: str | None, model: Model | None) -> Found:
+    """Search features: see `Features.search`. One block of rows is in memory at once."""
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise InputError(f"k is how many to find, 1 or more; not {k!r}.")
+    name = _column(features, column)
+    vectors = query_vectors(features, name, query, model)
+    nearest = [Nearest(one, k) for one in np.atleast_2d(vectors)]
+    start = 0
+    for batch in features.batches(_ROWS, [name]):
+        stored, places = _flat(batch.column(0), features.columns[name])
+        take_in(nearest, stored, places + np.array([start, 0]))
+        start += len(batch)
+    return _found(features, name, nearest, vectors.ndim == 2)
+
+
+def _column(features: Features, column: str | None) -> str:
+    known = list(features.columns)
+    if column is None and len(known) > 1:
+        raise InputError(f"There are several columns of features; name one in column=: {', '.join(known)}.")
+    if column is not None and column not in known:
+        raise unknown("column of features", column, known)
+    return column or known[0]
+
+
+def _flat(cells: pa.Array, column: Column) -> tuple[Array, NDArray[np.int64]]:
+    """The vectors that are there [n, width], and where [n, 2]: the row, and which of its words or tokens."""
+    import pyarrow.compute as pc
+
+    lengths = np.ones(len(cells), dtype=np.int64)
+    if column.kind != "text":
+        lengths = pc.fill_null(pc.list_value_length(cells), 0).to_numpy().astype(np.int64)
+        cells = cells.flatten()
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    items = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    there = cells.is_valid().to_numpy(zero_copy_only=False)
+    stored = np.asarray(cells.flatten().to_numpy(zero_copy_only=False)).reshape(-1, column.width)
+    return stored, np.stack([rows, items], axis=1)[there]
+
+
+def _found(features: Features, name: str, nearest: list[Nearest], several: bool) -> Found:
+    """What was found, with what is said of it; only the parts that it is in are read."""
+    kind = features.columns[name].kind
+    unit = kind.removesuffix("s")
+    texts = [field for field in ("text", "pair") if field in features.manifest.settings["schema"]]
+    id = features.manifest.settings["corpus"]["id"]
+    beside = {"text": []}.get(kind, [kind, f"{unit}_starts", f"{unit}_ends", f"{unit}_sequences"])
+    columns = dict.fromkeys([*texts, *([id] if id else []), *beside])
+    rows = _rows(features, {int(row) for one in nearest for row in one.places[:, 0]}, list(columns))
+    names = ["query"] * several + ["row", "score"] + ["id"] * bool(id)
+    names += texts if kind == "text" else [unit, "start", "end", *["sequence"] * (len(texts) > 1), "context"]
+    hits = []
+    for number, one in enumerate(nearest):
+        for score, (row, item) in zip(one.scores, one.places, strict=True):
+            values = rows[row]
+            hit = values | {"query": number, "row": int(row), "score": float(score), "id": values.get(id)}
+            if kind != "text":
+                hit |= zip(
+                    (unit, "start", "end", "sequence"), (values[field][item] for field in beside), strict=True
+                )
+                hit["context"] = _context(hit, unit, texts)
+            hits.append({field: hit[field] for field in names})
+    return Found(name, tuple(names), tuple(hits))
+
+
+def _rows(features: Features, numbers: set[int], columns: list[str]) -> dict[int, dict[str, Any]]:
+    """The values of some rows, by their numbers."""
+    return {
+        row: batch.slice(row - start, 1).to_pylist()[0]
+        for start, batch in features.stored.around(numbers, _ROWS, columns)
+        for row in range(start, start + len(batch))
+        if row in numbers
+    }
+
+
+def _context(hit: dict[str, Any], unit: str, texts: list[str]) -> str:
+    """A word in brackets within what stands around it, on one line; a special token alone."""
+    if hit["sequence"] < 0:
+        return str(hit[unit])
+    text, start, end = str(hit[texts[hit["sequence"]]]), hit["start"], hit["end"]
+    left, right = max(0, start - _AROUND), end + _AROUND
+    before = "…" * (left > 0) + text[left:start]
+    after = text[end:right] + "…" * (right < len(text))
+    return re.sub(r"\s", " ", f"{before}[{text[start:end]}]{after}")

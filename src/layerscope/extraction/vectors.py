@@ -1,0 +1,193 @@
+"""From tokenised texts to the vectors of features: one pass for all of them, as deep as the deepest layer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from layerscope.errors import ModelError
+from layerscope.network.batching import Item, batches
+from layerscope.network.capture import Key
+from layerscope.network.memory import Budget, is_out_of_memory
+from layerscope.network.pooled import Pool
+from layerscope.network.windows import windows
+from layerscope.reduce.feature import Feature
+from layerscope.reduce.pooling import MAX, POOLER, WEIGHTINGS, Array
+from layerscope.run import Wanted, passing
+from layerscope.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
+
+# What a batch brings: pools [text, pair, hidden], states [text, token, hidden] by layer, pooler output.
+Brought = tuple[Array | None, dict[int, Array], Array | None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What features ask of a pass over a network.
+
+    Attributes:
+        pooled: (layer, strategy) pairs that are pooled where the states pass, layer by layer.
+        whole: layers of which the states of every token are needed: for "tokens", "words", and strategies
+            that only their function knows.
+        pooler: whether the pooler's output is.
+    """
+
+    pooled: tuple[tuple[int, str], ...]
+    whole: tuple[int, ...]
+    pooler: bool
+
+    @classmethod
+    def by(cls, features: Iterable[Feature], num_layers: int) -> Asked:
+        """What these features ask of a model of this many blocks."""
+        pairs = {(layer, one.pooling) for one in features for layer in one.resolve(num_layers)}
+        pooled = {pair for pair in pairs if pair[1] in WEIGHTINGS or pair[1] == MAX}
+        rest = {layer for layer, name in pairs - pooled if name != POOLER}
+        return cls(
+            tuple(sorted(pooled, key=lambda pair: (pair[0], pair[1] == MAX, pair[1]))),
+            tuple(sorted(rest)),
+            any(name == POOLER for _, name in pairs),
+        )
+
+    @property
+    def wanted(self) -> Wanted:
+        """The pass that brings it."""
+        layers = sorted({*self.whole, *(layer for layer, _ in self.pooled)})
+        return Wanted(tuple(layers), pooler=self.pooler)
+
+    def at(self, layer: int) -> tuple[str, ...]:
+        """The strategies that are pooled at a layer."""
+        return tuple(name for number, name in self.pooled if number == layer)
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """What a pass brought for n texts.
+
+    Attributes:
+        pooled: float32 [text, hidden] by layer and strategy.
+        states: float32 [token, hidden] of each text, by layer.
+        pooler: float32 [text, hidden], None if it was not asked for.
+        num_windows: int64 [text], how many windows each text passed in; of several there is no "cls" and no
+            "pooler" of the whole, and what is here for them means nothing.
+    """
+
+    pooled: dict[tuple[int, str], Array]
+    states: dict[int, list[Array]]
+    pooler: Array | None
+    num_windows: Array
+
+
+def vectors(
+    model: Model,
+    texts: Sequence[Tokens],
+    asked: Asked,
+    budget: Budget,
+    passed: Callable[[int], None] = lambda tokens: None,
+) -> Vectors:
+    """Run texts that are tokenised and fit (see `windows.fit`), and keep what was asked.
+
+    Args:
+        model: it runs as it is.
+        texts: none of them without tokens.
+        asked: what to keep.
+        budget: tokens a batch; halved where that many do not fit the device's memory.
+        passed: called after each batch with the number of tokens that passed.
+
+    Raises:
+        ModelError: not even one text alone fits the device's memory.
+    """
+    items = [
+        Item(number, tokens, window)
+        for number, tokens in enumerate(texts)
+        for window in windows(tokens, model.context_window, causal=model.kind == "decoder")
+    ]
+    pools = np.zeros((len(texts), len(asked.pooled), model.hidden_size), dtype=np.float32)
+    is_max = np.array([name == MAX for _, name in asked.pooled], dtype=bool)
+    pools[:, is_max] = -np.inf
+    states = {
+        layer: [np.empty((len(one), model.hidden_size), np.float32) for one in texts] for layer in asked.whole
+    }
+    poolers = np.zeros((len(texts), model.hidden_size), dtype=np.float32) if asked.pooler else None
+    waiting = deque(batches(items, budget.tokens))
+    while waiting:
+        batch = waiting.popleft()
+        brought = _pass_if_it_fits(model, batch, asked)
+        if brought is None:
+            _smaller(budget, batch, model)
+            waiting = deque(batches([*batch, *(item for rest in waiting for item in rest)], budget.tokens))
+            continue
+        shares, whole, pooler = brought
+        for number, item in enumerate(batch):
+            if shares is not None:
+                own = pools[item.text]
+                own[~is_max] += shares[number, ~is_max]
+                own[is_max] = np.maximum(own[is_max], shares[number, is_max])
+            owned = item.window.owned
+            for layer, arrays in whole.items():
+                states[layer][item.text][item.window.positions[owned]] = arrays[number, : len(owned)][owned]
+            if poolers is not None and pooler is not None:
+                poolers[item.text] = pooler[number]
+        passed(sum(len(item.window) for item in batch))
+    return Vectors(
+        pooled={pair: pools[:, place] for place, pair in enumerate(asked.pooled)},
+        states=states,
+        pooler=poolers,
+        num_windows=np.bincount([item.text for item in items], minlength=len(texts)),
+    )
+
+
+def _pass_if_it_fits(model: Model, batch: Sequence[Item], asked: Asked) -> Brought | None:
+    """What one batch brings; None, with nothing of it left in memory, if that was not enough."""
+    try:
+        return _pass(model, batch, asked)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
+
+
+def _pass(model: Model, batch: Sequence[Item], asked: Asked) -> Brought:
+    """What one batch brings: pools [text, pair, hidden], states [text, token, hidden] by layer, pooler output."""
+    whole: dict[int, torch.Tensor] = {}
+    strategies = {layer: asked.at(layer) for layer, _ in asked.pooled}
+    pools_of = {names: Pool(batch, names) for names in set(strategies.values())}
+
+    def take(key: Key, tensor: torch.Tensor) -> torch.Tensor:
+        name, layer = key
+        if name != "hidden_states":
+            return tensor.float()
+        if layer in asked.whole:
+            whole[layer] = tensor.float()
+        return pools_of[strategies[layer]](tensor) if layer in strategies else tensor[:, :0]
+
+    taken, _ = passing(model, batch, asked.wanted, take)
+    pooler = taken.pop(("pooler_output", 0), None)
+    pools = [taken["hidden_states", layer] for layer in sorted(strategies)]
+    return (
+        _array(torch.cat([one.to(pools[0].device) for one in pools], dim=1)) if pools else None,
+        {layer: _array(states) for layer, states in whole.items()},
+        None if pooler is None else _array(pooler),
+    )
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    return np.asarray(tensor.cpu().numpy())
+
+
+def _smaller(budget: Budget, batch: Sequence[Item], model: Model) -> None:
+    """Halve the budget below a batch that did not fit, and free what the device had set aside for it."""
+    if len(batch) == 1:
+        raise ModelError(
+            f"{len(batch[0].window)} tokens of one text do not fit the memory of {model.device} beside {model.name}. "
+            "Load the model in a smaller precision, or on a larger device."
+        )
+    budget.halve(tried=batch[0].size * len(batch))
+    if model.device.type == "cuda":
+        torch.cuda.empty_cache()
