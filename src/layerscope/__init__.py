@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from layerscope.errors import LayerscopeError as LayerscopeError
     from layerscope.extraction.extract import extract as extract
     from layerscope.extraction.features import open_features as open_features
+    from layerscope.extraction.mapping import FeatureMap as FeatureMap
+    from layerscope.extraction.plan import plan as plan
     from layerscope.loading.checkpoint import load as load
     from layerscope.loading.checkpoint import wrap as wrap
     from layerscope.model import Model as Model
@@ -47,6 +49,8 @@ _HOMES = {
     "verify": "analysis.verify",
     "extract": "extraction.extract",
     "open_features": "extraction.features",
+    "FeatureMap": "extraction.mapping",
+    "plan": "extraction.plan",
     "samples": "samples",
     "LayerscopeError": "errors",
 }

@@ -48,7 +48,9 @@ def test_batches_of_any_size_and_parts_of_any_length_give_the_same(model, tmp_pa
     texts = samples.texts()
     whole = extract(model, texts, tmp_path / "a", ["mean@all"]).to_numpy("mean_6")
     for number, (rows, tokens) in enumerate([(1, 4096), (7, 1), (20, 64)]):
-        other = extract(model, texts, tmp_path / str(number), ["mean@all"], part_rows=rows, batch_tokens=tokens)
+        other = extract(
+            model, texts, tmp_path / str(number), ["mean@all"], part_rows=rows, batch_tokens=tokens
+        )
         close(other.to_numpy("mean_6"), whole)
 
 
@@ -73,7 +75,9 @@ def test_long_texts_pass_in_windows_and_are_pooled_as_a_whole(tiny, tmp_path):
 
 def test_of_several_windows_there_is_no_cls_and_the_row_says_so(tiny, tmp_path):
     model = tiny("bert")
-    extracted = extract(model, ["seeing is believing " * 60, "short"], tmp_path / "out", ["cls@-1", "mean@-1"])
+    extracted = extract(
+        model, ["seeing is believing " * 60, "short"], tmp_path / "out", ["cls@-1", "mean@-1"]
+    )
     frame = extracted.to_pandas()
     assert frame["cls_3"][0] is None
     assert "cls_3: The text passed in" in frame["error"][0]
@@ -107,7 +111,9 @@ def test_rows_that_fail_say_why_and_the_others_are_there(model, tmp_path):
 def test_the_first_row_that_fails_can_stop_the_run(model, tmp_path):
     with pytest.raises(InputError, match="Row 1 of the corpus: The text is NoneType None"):
         extract(model, ["a", None], tmp_path / "out", on_error="raise")
-    with pytest.raises(InputError, match="Row 1 of the corpus: cls_6: The text passed in 2 overlapping windows"):
+    with pytest.raises(
+        InputError, match="Row 1 of the corpus: cls_6: The text passed in 2 overlapping windows"
+    ):
         extract(model, ["a", "a " * 600], tmp_path / "other", ["cls@-1"], on_error="raise")
 
 

@@ -116,7 +116,9 @@ def test_another_corpus_is_refused_by_its_rows(tiny, tmp_path):
     extract(model, texts, tmp_path / "out", part_rows=5)
     with pytest.raises(StorageError, match="its rows 5 to 9 differ from those of part-000001"):
         extract(model, [*texts[:6], "other", *texts[7:]], tmp_path / "out")
-    with pytest.raises(StorageError, match=r"rows 10 to 12 differ from those of part-000002.parquet, which are 2"):
+    with pytest.raises(
+        StorageError, match=r"rows 10 to 12 differ from those of part-000002.parquet, which are 2"
+    ):
         extract(model, [*texts, "one more"], tmp_path / "out")
     with pytest.raises(StorageError, match="it ends before row 5, which is in part-000001"):
         extract(model, texts[:5], tmp_path / "out")

@@ -92,8 +92,16 @@ def extract(
     if address is not None and engine != "ray":
         raise InputError("address= names a Ray cluster; give engine='ray' with it.")
     columns = {"text": text, "pair": pair, "id": id, "keep": list(keep), "unit": unit}
-    asked = Settings(_parsed(features), dtype, numbers, long, on_error, part_rows, batch_tokens, columns)
-    asked.check()
+    asked = Settings.of(
+        features,
+        columns,
+        dtype=dtype,
+        numbers=numbers,
+        long=long,
+        on_error=on_error,
+        part_rows=part_rows,
+        batch_tokens=batch_tokens,
+    )
     corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep, unit=unit)
     folder = Folder.at(out)
     with folder.locked():
@@ -116,11 +124,6 @@ def extract(
             _engine(engine, address, model)(job.maker, parts, folder, made, passed)
         record.complete()
     return open_features(out)
-
-
-def _parsed(features: str | Feature | Sequence[str | Feature]) -> tuple[Feature, ...]:
-    listed = [features] if isinstance(features, str | Feature) else list(features)
-    return tuple(one if isinstance(one, Feature) else Feature.parse(one) for one in listed)
 
 
 def _engine(engine: str, address: str | None, model: Model) -> Engine:

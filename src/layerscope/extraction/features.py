@@ -109,8 +109,8 @@ class Features:
     def to_numpy(self, column: str) -> Array:
         """One column as an array: of a feature [row, width] in float32 or float16, as it is stored.
 
-        A row that has no vector, because of its error, is NaN. A plain column is [row]: numbers, in which a
-        null makes whole numbers float64 with NaN, or else objects.
+        A row that has no vector, because of its error, is NaN. A plain column is [row]: numbers (whole ones
+        with a null among them as float64, where it is NaN), or else objects.
 
         Raises:
             InputError: no such column, or one that holds a list for each row.
@@ -151,7 +151,7 @@ class Features:
         return frame
 
     def to_arrow(self) -> pyarrow.dataset.Dataset:
-        """The parts as an Arrow dataset, which reads what is asked of it: columns, filters, batches."""
+        """The parts as an Arrow dataset, which reads only what it is asked for: columns, filters, batches."""
         import pyarrow.dataset as ds
 
         paths = self.stored.paths()
@@ -250,7 +250,12 @@ def open_features(out: str | PurePath) -> Features:
     Raises:
         InputError: no path, or an address of an unknown kind.
         StorageError: there are no features, or those of a later version.
+        MissingExtraError: pyarrow, or what opens an address, is not installed.
     """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "corpus") from error
     folder = Folder.at(out)
     try:
         is_there = folder.files.exists(folder.path(manifests.NAME))

@@ -10,14 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from layerscope.errors import InputError, MissingExtraError, StorageError
 from layerscope.extraction import manifest as manifests
 from layerscope.extraction.manifest import Manifest, Part
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 LOCK = ".lock"
 _WRITING = ".writing-"
@@ -182,16 +179,6 @@ class Folder:
             with self._said(), suppress(FileNotFoundError):
                 self.files.rm_file(self.path(name))
 
-    def read_part(self, part: Part, columns: list[str] | None = None) -> pa.Table:
-        """A part as a table, or some columns of it.
-
-        Raises:
-            StorageError: it cannot be read.
-        """
-        import pyarrow.parquet as pq
-
-        return pq.read_table(self.path(part.file), columns=columns, filesystem=self.files)
-
     def _names(self) -> list[str]:
         return sorted(str(path).rsplit("/", 1)[-1] for path in self.files.ls(self.root, detail=False))
 
@@ -209,7 +196,9 @@ class Folder:
 
 def _sentence(name: str, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of {name} is full. Make room and run the same again: it goes on behind what is whole."
+        return (
+            f"The disk of {name} is full. Make room and run the same again: it goes on behind what is whole."
+        )
     return f"{name} cannot be written or read: {error.strerror or error}."
 
 

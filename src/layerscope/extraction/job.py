@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -63,8 +64,31 @@ class Settings:
     batch_tokens: int | None
     columns: dict[str, Any]
 
-    def check(self) -> None:
-        """Raise an `InputError` for what cannot be."""
+    @classmethod
+    def of(
+        cls,
+        features: str | Feature | Sequence[str | Feature],
+        columns: dict[str, Any],
+        *,
+        dtype: str = "float32",
+        numbers: str = "float32",
+        long: str = "window",
+        on_error: str = "row",
+        part_rows: int | None = None,
+        batch_tokens: int | None = None,
+    ) -> Settings:
+        """Settings from what a user wrote.
+
+        Raises:
+            InputError: what cannot be.
+        """
+        listed = [features] if isinstance(features, str | Feature) else list(features)
+        parsed = tuple(one if isinstance(one, Feature) else Feature.parse(one) for one in listed)
+        settings = cls(parsed, dtype, numbers, long, on_error, part_rows, batch_tokens, columns)
+        settings._check()
+        return settings
+
+    def _check(self) -> None:
         for what, given, known in (
             ("precision", self.dtype, ("auto", *DTYPES)),
             ("precision of the columns", self.numbers, TYPES),
@@ -127,7 +151,7 @@ def settle(
     """
     check_features(model, settings.features)
     columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.numbers)
-    tokens = settings.batch_tokens or (before and before.about.get("batch_tokens")) or _batch_tokens(model)
+    tokens = settings.batch_tokens or (before and before.about.get("batch_tokens")) or batch_tokens(model)
     budget = Budget(int(tokens))
     rows = rows_a_part(model, settings, before)
     if before is not None:
@@ -193,7 +217,7 @@ def _same(before: Manifest, decided: dict[str, Any]) -> None:
         )
 
 
-def _batch_tokens(model: Model) -> int:
+def batch_tokens(model: Model) -> int:
     """Tokens a batch, by the machine alone, so that a run can be taken up with the same batches."""
     if model.device.type == "cpu":
         return 2048

@@ -10,7 +10,8 @@ from layerscope.errors import InputError
 from layerscope.extraction.cells import cells
 from layerscope.extraction.table import Columns, Read
 from layerscope.extraction.vectors import Asked
-from layerscope.network.memory import Budget
+from layerscope.network.kernels import fast_kernels
+from layerscope.network.memory import Budget, kept_memory
 from layerscope.network.windows import fit, windows
 from layerscope.text.encode import Text, check_text, encode
 
@@ -56,11 +57,23 @@ class Maker:
     on_error: str
     budget: Budget
 
+    @property
+    def block_tokens(self) -> int:
+        """Tokens a block: as many as are sorted together, or of which the states can be held."""
+        layers = len(Asked.by(self.columns.features, self.model.num_layers).whole)
+        states = 4 * self.model.hidden_size * layers
+        return min(_LOOK_AHEAD, max(_STATES // states, 1)) if layers else _LOOK_AHEAD
+
+    @property
+    def block_bytes(self) -> int:
+        """About what a block takes: the states of its tokens, or the vectors of a text of 32 tokens each."""
+        layers = len(Asked.by(self.columns.features, self.model.num_layers).whole)
+        vectors = sum(self.columns.widths.values()) // 32
+        return 4 * self.block_tokens * max(self.model.hidden_size * layers, vectors)
+
     def blocks(self, rows: Rows) -> Iterator[Block]:
         """The rows of a part, tokenised, in blocks."""
-        asked = Asked.by(self.columns.features, self.model.num_layers)
-        per_token = 4 * self.model.hidden_size * max(len(asked.whole), 1)
-        most = min(_LOOK_AHEAD, max(_STATES // per_token, 1)) if asked.whole else _LOOK_AHEAD
+        most = self.block_tokens
         first, read, size = 0, list[Read](), 0
         for start in range(0, len(rows), _ROWS):
             for row in self.read(rows.part(start, _ROWS)):
@@ -102,7 +115,8 @@ class Maker:
     def table(self, block: Block, passed: Callable[[int], None] = lambda tokens: None) -> pa.Table:
         """The table of a block; `passed` is told of tokens as they pass."""
         texts = [row.tokens for row in block.read if row.tokens is not None]
-        made = cells(self.model, texts, self.columns.features, self.budget, passed)
+        with fast_kernels(), kept_memory():
+            made = cells(self.model, texts, self.columns.features, self.budget, passed)
         table = self.columns.table(block.rows, block.read, made)
         if self.on_error == "raise":
             self._raise_first(block.rows.start, table.column("error").to_pylist())

@@ -116,10 +116,12 @@ class Manifest:
             if values.pop("format") != FORMAT:
                 raise KeyError("format")
             version = values.pop("schema_version")
-            about, complete, parts = (values.pop(name) for name in ("about", "complete", "parts"))
-            for name in ("rows", "errors", "tokens"):
-                values.pop(name)
-            read = tuple(Part(**part) for part in parts)
+            about = values.pop("about")
+            if version == SCHEMA_VERSION:
+                read = tuple(Part(**part) for part in values.pop("parts"))
+                complete = values.pop("complete")
+                for name in ("rows", "errors", "tokens"):
+                    values.pop(name)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StorageError(
                 f"{where} is no manifest of features; its folder holds something else."

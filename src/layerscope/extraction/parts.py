@@ -77,12 +77,12 @@ def write_part(folder: Folder, part: Todo, tables: Iterable[pa.Table], schema: p
             )
         sums.append(folder.sum(place))
 
-    # Vectors do not repeat and hardly compress; strings do both.
-    strings = [field.name for field in schema if not pa.types.is_nested(field.type)]
+    # Vectors do not repeat and hardly compress; all else does both.
+    leaves = {path: is_vector for field in schema for path, is_vector in _leaves(field.name, field.type)}
     options = {
-        "compression": {field.name: "ZSTD" if field.name in strings else "NONE" for field in schema},
-        "use_dictionary": strings,
-        "write_statistics": strings,
+        "compression": {path: "NONE" if is_vector else "ZSTD" for path, is_vector in leaves.items()},
+        "use_dictionary": [path for path, is_vector in leaves.items() if not is_vector],
+        "write_statistics": [field.name for field in schema if not pa.types.is_nested(field.type)],
     }
     with folder.writing(part.file, check) as file, pq.ParquetWriter(file, schema, **options) as writer:
         for table in tables:
@@ -92,3 +92,19 @@ def write_part(folder: Folder, part: Todo, tables: Iterable[pa.Table], schema: p
             errors += len(table) - table.column("error").null_count
     ((size, checksum),) = sums
     return Part(part.file, part.rows.start, rows, tokens, errors, size, checksum, part.corpus_sha256)
+
+
+def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, bool]]:
+    """The columns that Parquet makes of a nested one, by their paths, and whether they hold vectors."""
+    if pa.types.is_fixed_size_list(kind) and pa.types.is_floating(kind.value_type):
+        yield f"{path}.list.element", True
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        yield from _leaves(f"{path}.list.element", kind.value_type)
+    elif pa.types.is_struct(kind):
+        for field in kind:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    elif pa.types.is_map(kind):
+        yield from _leaves(f"{path}.key_value.key", kind.key_type)
+        yield from _leaves(f"{path}.key_value.value", kind.item_type)
+    else:
+        yield path, False

@@ -12,7 +12,8 @@ import torch
 
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.cells import Cells, cells
-from layerscope.network.memory import Budget
+from layerscope.network.kernels import fast_kernels
+from layerscope.network.memory import Budget, kept_memory
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
@@ -73,7 +74,8 @@ def choose(
     if not sample:
         return model, {"chosen": "float32", "why": "there was no text to check bfloat16 on"}
     half = cast(model, "bfloat16")
-    exact, rounded = (cells(one, sample, features, budget) for one in (model, half))
+    with fast_kernels(), kept_memory():
+        exact, rounded = (cells(one, sample, features, budget) for one in (model, half))
     cosines = {name: _cosines(exact[name], rounded[name]) for name in exact}
     passed = all((found >= LEAST_COSINE).all() for found in cosines.values())
     record = {

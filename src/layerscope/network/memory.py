@@ -1,8 +1,14 @@
-"""Memory that a pass could not have: how each device says so, and the budget that is halved then."""
+"""Memory of passes: kept between them, and what to do when there is not enough."""
 
 from __future__ import annotations
 
+import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import torch
 
@@ -32,3 +38,50 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(saying in str(error).lower() for saying in _SAYINGS)
+
+
+# glibc's names for: from how many bytes on memory is asked of the system, and how much freed memory is kept.
+_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_DEFAULT = 128 << 10
+
+_kept = 0
+_lock = threading.Lock()
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Keep freed memory for the next pass, up to a gigabyte, instead of giving it back to the system each time.
+
+    The temporaries of a pass are large, so that glibc would map, clear and unmap each of them: in bfloat16 up to
+    a sixth of the time of a pass on the CPU. It holds for the process, and is as before afterwards; elsewhere than
+    on Linux nothing is done.
+    """
+    global _kept
+    library = _glibc()
+    if library is None:
+        yield
+        return
+    with _lock:
+        _kept += 1
+        if _kept == 1:
+            library.mallopt(_MMAP_THRESHOLD, 32 << 20)
+            library.mallopt(_TRIM_THRESHOLD, 1 << 30)
+    try:
+        yield
+    finally:
+        with _lock:
+            _kept -= 1
+            if _kept == 0:
+                library.mallopt(_MMAP_THRESHOLD, _DEFAULT)
+                library.mallopt(_TRIM_THRESHOLD, _DEFAULT)
+                library.malloc_trim(0)
+
+
+@cache
+def _glibc() -> Any:
+    """The C library, if it is glibc."""
+    try:
+        library = ctypes.CDLL(None)
+    except (OSError, TypeError):
+        return None
+    return library if hasattr(library, "gnu_get_libc_version") else None

@@ -1,0 +1,120 @@
+"""Features as columns of somebody else's batches: `Dataset.map(…, batched=True)` and Ray's `map_batches`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from layerscope.corpus.rows import Rows
+from layerscope.errors import InputError, unknown
+from layerscope.extraction.cells import cells, check_features
+from layerscope.extraction.job import Settings, batch_tokens
+from layerscope.extraction.maker import Maker
+from layerscope.extraction.precision import cast
+from layerscope.extraction.recipe import Recipe
+from layerscope.extraction.table import Columns
+from layerscope.loading.checkpoint import load
+from layerscope.network.kernels import fast_kernels
+from layerscope.network.memory import Budget, kept_memory
+from layerscope.reduce.feature import Feature
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
+
+
+class FeatureMap:
+    """A callable from a batch of columns to the same with columns of features.
+
+    >>> import layerscope as ls
+    >>> from datasets import Dataset
+    >>> texts = Dataset.from_dict({"text": ["Seeing is believing.", "A ghost."]})
+    >>> encoded = texts.map(ls.FeatureMap(ls.load(), ["cls@-1"]), batched=True)  # doctest: +ELLIPSIS
+    >>> len(encoded[0]["cls_6"])
+    384
+
+    For Ray: `dataset.map_batches(ls.FeatureMap, fn_constructor_args=("MODEL", ["cls@-1"]), concurrency=2)`.
+
+    It can be pickled: the other process loads the model itself and proves that it is the same.
+
+    Args:
+        model: a model, or what `layerscope.load` takes.
+        features: what to compute, as for `extract`.
+        text: the column of texts.
+        pair: the column of second texts.
+        dtype: the precision that the network runs in; not "auto", since there is no corpus to check it on.
+        long: what to do with texts longer than the context window.
+
+    Raises:
+        InputError, ModelError: as `extract`; and when called, a row that fails, since a batch has no place for errors.
+    """
+
+    def __init__(
+        self,
+        model: Model | str | Path,
+        features: str | Feature | Sequence[str | Feature] = ("mean@-1",),
+        *,
+        text: str = "text",
+        pair: str | None = None,
+        dtype: str = "float32",
+        long: str = "window",
+    ) -> None:
+        columns = {"text": text, "pair": pair}
+        self._settings = Settings.of(features, columns, dtype=dtype, long=long, on_error="raise")
+        if dtype == "auto":
+            raise InputError(
+                "dtype='auto' is checked on a corpus, which a map does not see; name a precision."
+            )
+        self._model: Model | None = load(model) if isinstance(model, str | Path) else model
+        self._recipe: Recipe | None = None
+        self._maker: Maker | None = None
+        self._ready()
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The batch's columns, and float32 [row, width] for each feature; of "tokens" and "words" a list of arrays.
+
+        Raises:
+            InputError: it has no such columns, or a row fails.
+        """
+        columns = self._settings.columns
+        if not isinstance(batch, Mapping):
+            raise InputError(
+                f"A batch is a mapping of columns, not {type(batch).__name__}: use map(…, batched=True), or "
+                "map_batches with the batch format numpy."
+            )
+        for name in (columns["text"], columns["pair"]):
+            if name is not None and name not in batch:
+                raise unknown("column", name, batch)
+        maker = self._ready()
+        texts = list(batch[columns["text"]])
+        pairs = None if columns["pair"] is None else list(batch[columns["pair"]])
+        read = maker.read(Rows(0, texts, pairs, pa.table({})))
+        tokens = [row.tokens for row in read if row.tokens is not None]
+        with fast_kernels(), kept_memory():
+            made = cells(maker.model, tokens, self._settings.features, maker.budget)
+        for name, cell in made.items():
+            for number, why in sorted(cell.empty.items()):
+                raise InputError(f"Row {number} of the batch: {name}: {why}")
+        return {**batch, **{name: cell.values for name, cell in made.items()}}
+
+    def _ready(self) -> Maker:
+        """What makes the cells; in a process that was sent this, the model is loaded at the first batch."""
+        if self._maker is None:
+            if self._model is None:
+                assert self._recipe is not None
+                self._model = self._recipe.load()
+            model, asked = self._model, self._settings
+            check_features(model, asked.features)
+            has_pairs = asked.columns["pair"] is not None
+            columns = Columns.of(model, asked.features, pa.schema([]), has_pairs, asked.numbers)
+            budget = Budget(batch_tokens(model))
+            self._maker = Maker(cast(model, asked.dtype), columns, asked.long, asked.on_error, budget)
+        return self._maker
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._recipe is None:
+            assert self._model is not None
+            self._recipe = Recipe.of(self._model)
+        return {"_settings": self._settings, "_recipe": self._recipe, "_model": None, "_maker": None}

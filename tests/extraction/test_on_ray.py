@@ -1,0 +1,389 @@
+"""Parts made by a Ray cluster, a real one of two nodes on this machine: the same folder, whatever happens."""
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import types
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+import torch
+
+import layerscope as ls
+from layerscope.errors import CheckpointError, InputError, MissingExtraError, ModelError, StorageError
+from layerscope.extraction.extract import extract
+from layerscope.extraction.folder import Folder
+from layerscope.extraction.maker import Maker
+from layerscope.extraction.manifest import Part
+from layerscope.extraction.on_ray import _NEEDS, FeatureWorker, _Crew, _Orders, _Said, on_ray
+from layerscope.extraction.precision import cast, name_of
+from layerscope.extraction.table import Columns
+from layerscope.network.memory import Budget
+from layerscope.reduce.feature import Feature
+from layerscope.reduce.pooling import POOLINGS, pooling
+from tiny import build
+
+ray = pytest.importorskip("ray")
+
+# Ray leaves sockets and pipes of the processes it started to the garbage collector, and tells of changes to come.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+]
+
+ROWS = 100
+AHEAD = 1000  # of an iterator so many rows are looked at before anything is made
+TEXTS = [f"Number {number} is {'very ' * (number % 9)}fine." for number in range(1640)] + ["", "The end."]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one CPU each; the name of the cluster's address."""
+    from ray.cluster_utils import Cluster
+
+    two = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 1 << 27},
+    )
+    two.add_node(num_cpus=1, object_store_memory=1 << 27)
+    yield two
+    two.shutdown()
+
+
+@pytest.fixture(scope="module")
+def connected(cluster):
+    """The driver's connection, kept over the tests; so the user's own, which is left alone."""
+    ray.init(cluster.address, log_to_driver=False, logging_level="CRITICAL")
+    yield cluster
+    assert ray.is_initialized()
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def bert(tiny_folder):
+    return ls.load(tiny_folder("bert"), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def expected(bert, tmp_path_factory):
+    """The manifest and the files that the local engine makes."""
+    return contents(run(bert, tmp_path_factory.mktemp("local") / "out", "local"))
+
+
+def run(model, out, engine="ray", source=TEXTS, features=("mean@1:", "tokens@-1"), **more):
+    extract(model, source, out, features, part_rows=ROWS, engine=engine, progress=False, **more)
+    return out
+
+
+def contents(out):
+    manifest = json.loads((out / "manifest.json").read_text())
+    # An iterator is called another name than a list; nothing else may differ.
+    del manifest["about"]["corpus"]
+    files = {
+        path.name: path.read_bytes() for path in out.iterdir() if path.name not in (".lock", "manifest.json")
+    }
+    return manifest, files
+
+
+def workers(cluster):
+    """The processes of actors that are there now."""
+    raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()]
+    children = [child for pid in raylets for child in psutil.Process(pid).children(recursive=True)]
+    return [child for child in children if FeatureWorker.__name__ in title(child)]
+
+
+def title(process):
+    with suppress(psutil.Error):  # it may have ended by now
+        return " ".join(process.cmdline())
+    return ""
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def parts_of(out):
+    return json.loads((out / "manifest.json").read_text())["parts"]
+
+
+def test_same_bytes_from_a_generator_that_only_the_driver_has(connected, bert, expected, tmp_path):
+    places, waiting = set(), []
+
+    def source():
+        for number, text in enumerate(TEXTS):
+            if number >= AHEAD and number % ROWS == 0:
+                waiting.append(number // ROWS - len(parts_of(tmp_path / "out")))
+                places.update(process.ppid() for process in workers(connected))
+            yield text
+
+    assert contents(run(bert, tmp_path / "out", source=source())) == expected
+    assert len(places) == 2
+    # Two actors have two each, and one part is ready; what is recorded just now is read late.
+    assert max(waiting) <= 7
+    until(lambda: not workers(connected))
+
+
+def test_worker_killed_in_the_middle(connected, bert, expected, tmp_path):
+    killed = []
+
+    def source():
+        for number, text in enumerate(TEXTS):
+            if number == AHEAD + 2 * ROWS:
+                victim = until(lambda: workers(connected))[0]
+                os.kill(victim.pid, signal.SIGKILL)
+                killed.append(victim.pid)
+            yield text
+
+    assert contents(run(bert, tmp_path / "out", source=source())) == expected
+    assert len(killed) == 1
+
+
+class UnpluggedError(Exception):
+    pass
+
+
+def until_unplugged():
+    yield from TEXTS[: AHEAD + ROWS + 2]
+    raise UnpluggedError
+
+
+@pytest.mark.parametrize(("first", "then"), [("local", "ray"), ("ray", "local")])
+def test_begun_by_one_engine_and_finished_by_the_other(connected, bert, expected, tmp_path, first, then):
+    with pytest.raises(UnpluggedError):
+        run(bert, tmp_path / "out", first, until_unplugged())
+    begun = parts_of(tmp_path / "out")
+    assert len(begun) == 11
+    touched = {part["file"]: (tmp_path / "out" / part["file"]).stat().st_mtime_ns for part in begun}
+    assert contents(run(bert, tmp_path / "out", then)) == expected
+    for file, when in touched.items():
+        assert (tmp_path / "out" / file).stat().st_mtime_ns == when
+
+
+def test_errors_of_rows_are_sentences(connected, bert, tmp_path):
+    with pytest.raises(
+        InputError, match="^Row 7 of the corpus: The text is int 7; a text is a string"
+    ) as caught:
+        run(bert, tmp_path / "out", source=[*TEXTS[:7], 7, *TEXTS[7:]], on_error="raise")
+    assert type(caught.value) is InputError
+
+
+def test_part_that_kills_every_worker(connected, bert, tmp_path):
+    @pooling("deadly")
+    def deadly(states, tokens):
+        import os
+        import signal
+
+        if "Number 212 " in tokens.text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return states.mean(axis=0)
+
+    try:
+        with pytest.raises(ModelError, match="^Rows 200 to 299 of the corpus killed the worker .* 3 times"):
+            run(bert, tmp_path / "out", features=["deadly@1"])
+    finally:
+        del POOLINGS["deadly"]
+    assert not [name for name in os.listdir(tmp_path / "out") if name.startswith(".writing")]
+
+
+def test_stop(connected, bert, tmp_path, monkeypatch):
+    def passed(self, tokens):
+        if len(parts_of(tmp_path / "out")) >= 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("layerscope.extraction.progress.Bar.passed", passed)
+    with pytest.raises(KeyboardInterrupt):
+        run(bert, tmp_path / "out", source=(f"Text {number}." for number in range(10_000)))
+    there = parts_of(tmp_path / "out")
+    assert 2 <= len(there) < 20
+    assert all((tmp_path / "out" / part["file"]).exists() for part in there)
+    until(lambda: not workers(connected))
+
+
+def orders(model, dtype="float32", out="memory://here"):
+    """What an actor would be told."""
+    nodes = types.SimpleNamespace(cluster_resources=dict)
+    columns = Columns.of(model, [Feature.parse("mean@1")], pa.schema([]), False, "float32")
+    return _Orders.of(
+        nodes, model, Maker(cast(model, dtype), columns, "window", "row", Budget(64)), Folder.at(out)
+    )
+
+
+def test_changed_model(connected, tiny_folder, tmp_path):
+    changed = ls.load(tiny_folder("bert"), device="cpu")
+    changed.hf.get_input_embeddings().weight.data[5] += 1
+    with pytest.raises(
+        InputError, match="is not the model here: parameters_sha256 is .* a path on a shared folder"
+    ):
+        run(changed, tmp_path / "out")
+
+
+def set_window(model):
+    model.tokenizer.model_max_length = 20
+
+
+def set_norm(model):
+    model.hf.config.layer_norm_eps = 0.1
+
+
+def set_activation(model):
+    model.hf.bert.encoder.layer[0].intermediate.intermediate_act_fn = torch.nn.ReLU()
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [(set_window, "context_window"), (set_norm, "configuration"), (set_activation, "modules")],
+)
+def test_changes_that_no_weight_shows(tiny_folder, change, field):
+    changed = ls.load(tiny_folder("bert"), device="cpu")
+    change(changed)
+    with pytest.raises(
+        InputError, match=f"is not the model here: {field}.* is .*, and here .*{re.escape(_NEEDS)}"
+    ):
+        orders(changed).load()
+
+
+def gguf(tiny_folder, tmp_path):
+    spec = importlib.util.spec_from_file_location(
+        "gguf_files", Path(__file__).parents[1] / "loading/test_gguf.py"
+    )
+    files = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(files)
+    return ls.load(files.as_gguf(tmp_path / "tiny.gguf"), device="cpu")
+
+
+def bfloat16(tiny_folder, tmp_path):
+    return ls.load(tiny_folder("gpt2"), dtype="bfloat16", device="cpu")
+
+
+def relative(tiny_folder, tmp_path):
+    return ls.load(os.path.relpath(tiny_folder("gpt2")), device="cpu")
+
+
+def bundled(tiny_folder, tmp_path):
+    return ls.load(device="cpu")
+
+
+@pytest.mark.parametrize("how", [gguf, bfloat16, relative, bundled])
+def test_ways_of_loading(tiny_folder, tmp_path, monkeypatch, how):
+    model = how(tiny_folder, tmp_path)
+    sent = orders(model, name_of(model) if how is gguf else "float16")
+    monkeypatch.chdir(tmp_path)  # an actor is elsewhere
+    worker = FeatureWorker()
+    assert worker.begin(sent, 1) is None
+    assert sent.load().name == model.name
+
+
+def test_task_head(tiny_folder):
+    with pytest.warns(ls.errors.NewHeadWarning):
+        model = ls.load(tiny_folder("bert"), task="classify", device="cpu")
+    said = FeatureWorker().begin(orders(model), 1)
+    assert said.kind is InputError
+    assert said.message.endswith(_NEEDS)
+
+
+def test_folder_that_is_gone(tiny_folder, tmp_path):
+    there = build("bert", tmp_path / "here")
+    sent = orders(ls.load(there, device="cpu"))
+    there.rename(tmp_path / "there")
+    with pytest.raises(
+        CheckpointError, match=f"^On a machine of the Ray cluster: There is no folder .*{_NEEDS}$"
+    ):
+        sent.load()
+
+
+def test_errors_travel_as_themselves():
+    error = _Said(MissingExtraError, "This needs gguf.").error()
+    assert (type(error), str(error)) == (MissingExtraError, "This needs gguf.")
+
+
+def test_folder_that_is_not_shared(bert, monkeypatch):
+    monkeypatch.setattr("layerscope.extraction.on_ray._SEEN", 0)
+    crew = _Crew(types.SimpleNamespace(put=lambda it: it), orders(bert), None, None)
+    with pytest.raises(StorageError, match="needs a folder or an object store that all machines share"):
+        crew._lies_there(Part("part-000000.parquet", 0, 1, 1, 0, 1, "", ""))
+
+
+def test_another_cluster_than_the_connected_one(connected, bert, tmp_path):
+    with pytest.raises(InputError, match="is connected to the Ray cluster at .*, not 10.9.8.7:1"):
+        run(bert, tmp_path / "out", address="10.9.8.7:1")
+
+
+def test_wrapped_model(bert):
+    with pytest.raises(
+        InputError, match="was not loaded by Layerscope. engine='ray' needs a model that every machine"
+    ):
+        on_ray(ls.wrap(bert.hf, bert.tokenizer), None)
+
+
+def test_without_ray(bert, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"This needs ray.*layerscope\[ray\]"):
+        on_ray(bert, None)
+
+
+def test_client_address(bert):
+    with pytest.raises(InputError, match="ray://head:10001 is a client's address; give host:port"):
+        on_ray(bert, "ray://head:10001")
+
+
+SCRIPT = """
+import logging, os, signal, sys
+import layerscope as ls
+from layerscope.extraction.extract import extract
+from pathlib import Path
+
+model, out = ls.load(Path(sys.argv[1]), device="cpu"), sys.argv[2]
+before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
+extract(model, [], out + "-nothing", engine="ray", progress=False)
+import ray
+before["RAY_CLIENT_MODE"] = os.environ["RAY_CLIENT_MODE"]  # set by importing it
+if len(sys.argv) > 3:
+    try:
+        extract(model, ["One."], out + "-other", engine="ray", address="127.0.0.1:9", progress=False)
+    except ls.LayerscopeError as error:
+        print(error)
+extract(model, eval(sys.stdin.read()), out, ["mean@1:", "tokens@-1"], part_rows=100, engine="ray", progress=False,
+        address=sys.argv[3] if len(sys.argv) > 3 else None)
+assert not ray.is_initialized()
+assert dict(os.environ) == before and signal.getsignal(signal.SIGTERM) is handler
+"""
+
+
+def script(*arguments):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment["OMP_NUM_THREADS"] = "1"  # as many as here, for the same last bits
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT, *map(str, arguments)],
+        input=repr(TEXTS),
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_cluster_of_its_own(tiny_folder, expected, tmp_path):
+    """Started here and ended again, without a word on the terminal."""
+    ended = script(tiny_folder("bert"), tmp_path / "out")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert contents(tmp_path / "out") == expected
+
+
+def test_a_cluster_by_its_address(cluster, tiny_folder, expected, tmp_path):
+    ended = script(tiny_folder("bert"), tmp_path / "out", cluster.address)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == "No Ray cluster answers at 127.0.0.1:9: Connection refused.\n"
+    assert contents(tmp_path / "out") == expected
