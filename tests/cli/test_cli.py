@@ -1,6 +1,5 @@
 """The command, in this process; what only a process of its own can show is at the end."""
 
-import io
 import json
 import signal
 import subprocess
@@ -10,29 +9,10 @@ import warnings
 import pytest
 
 from layerscope import __version__
-from layerscope.cli import main
 from layerscope.errors import NewHeadWarning
 from tiny import build
 
 SENTENCE = "Then I tried to find some way of embracing my mother's ghost."
-
-
-@pytest.fixture
-def command(capsys, monkeypatch):
-    """Run the command: exit code, stdout, stderr."""
-
-    def run(*words, stdin=""):
-        monkeypatch.setattr(sys, "argv", ["layerscope", *map(str, words)])
-        monkeypatch.setattr(
-            sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin if isinstance(stdin, bytes) else stdin.encode()))
-        )
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_tokens(command):

@@ -19,13 +19,17 @@ import torch
 
 import layerscope as ls
 from layerscope.errors import CheckpointError, InputError, MissingExtraError, ModelError, StorageError
+from layerscope.extraction.crew import Crew
 from layerscope.extraction.extract import extract
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.manifest import Part
-from layerscope.extraction.on_ray import _NEEDS, FeatureWorker, _Crew, _Orders, _Said, on_ray
+from layerscope.extraction.on_ray import on_ray
 from layerscope.extraction.precision import cast, name_of
+from layerscope.extraction.recipe import NEEDS, Recipe
 from layerscope.extraction.table import Columns
+from layerscope.extraction.worker import FeatureWorker, Orders, Said
+from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLINGS, pooling
@@ -216,8 +220,12 @@ def orders(model, dtype="float32", out="memory://here"):
     """What an actor would be told."""
     nodes = types.SimpleNamespace(cluster_resources=dict)
     columns = Columns.of(model, [Feature.parse("mean@1")], pa.schema([]), False, "float32")
-    return _Orders.of(
-        nodes, model, Maker(cast(model, dtype), columns, "window", "row", Budget(64)), Folder.at(out)
+    return Orders.of(
+        nodes,
+        Recipe.of(model),
+        "cpu",
+        Maker(Workers(cast(model, dtype)), columns, "window", "row", Budget(64)),
+        Folder.at(out),
     )
 
 
@@ -225,7 +233,7 @@ def test_changed_model(connected, tiny_folder, tmp_path):
     changed = ls.load(tiny_folder("bert"), device="cpu")
     changed.hf.get_input_embeddings().weight.data[5] += 1
     with pytest.raises(
-        InputError, match="is not the model here: parameters_sha256 is .* a path on a shared folder"
+        InputError, match="is not the model here: parameters_sha256 is .* a path that all of them see"
     ):
         run(changed, tmp_path / "out")
 
@@ -250,9 +258,9 @@ def test_changes_that_no_weight_shows(tiny_folder, change, field):
     changed = ls.load(tiny_folder("bert"), device="cpu")
     change(changed)
     with pytest.raises(
-        InputError, match=f"is not the model here: {field}.* is .*, and here .*{re.escape(_NEEDS)}"
+        InputError, match=f"is not the model here: {field}.* is .*, and here .*{re.escape(NEEDS)}"
     ):
-        orders(changed).load()
+        orders(changed).recipe.load("cpu")
 
 
 def gguf(tiny_folder, tmp_path):
@@ -283,7 +291,7 @@ def test_ways_of_loading(tiny_folder, tmp_path, monkeypatch, how):
     monkeypatch.chdir(tmp_path)  # an actor is elsewhere
     worker = FeatureWorker()
     assert worker.begin(sent, 1) is None
-    assert sent.load().name == model.name
+    assert sent.recipe.load("cpu").name == model.name
 
 
 def test_task_head(tiny_folder):
@@ -291,27 +299,25 @@ def test_task_head(tiny_folder):
         model = ls.load(tiny_folder("bert"), task="classify", device="cpu")
     said = FeatureWorker().begin(orders(model), 1)
     assert said.kind is InputError
-    assert said.message.endswith(_NEEDS)
+    assert said.message.endswith(NEEDS)
 
 
 def test_folder_that_is_gone(tiny_folder, tmp_path):
     there = build("bert", tmp_path / "here")
     sent = orders(ls.load(there, device="cpu"))
     there.rename(tmp_path / "there")
-    with pytest.raises(
-        CheckpointError, match=f"^On a machine of the Ray cluster: There is no folder .*{_NEEDS}$"
-    ):
+    with pytest.raises(CheckpointError, match=f"^In another process: There is no folder .*{NEEDS}$"):
         sent.load()
 
 
 def test_errors_travel_as_themselves():
-    error = _Said(MissingExtraError, "This needs gguf.").error()
+    error = Said(MissingExtraError, "This needs gguf.").error()
     assert (type(error), str(error)) == (MissingExtraError, "This needs gguf.")
 
 
 def test_folder_that_is_not_shared(bert, monkeypatch):
-    monkeypatch.setattr("layerscope.extraction.on_ray._SEEN", 0)
-    crew = _Crew(types.SimpleNamespace(put=lambda it: it), orders(bert), None, None)
+    monkeypatch.setattr("layerscope.extraction.crew._SEEN", 0)
+    crew = Crew(types.SimpleNamespace(put=lambda it: it), orders(bert), None, None)
     with pytest.raises(StorageError, match="needs a folder or an object store that all machines share"):
         crew._lies_there(Part("part-000000.parquet", 0, 1, 1, 0, 1, "", ""))
 
@@ -322,9 +328,7 @@ def test_another_cluster_than_the_connected_one(connected, bert, tmp_path):
 
 
 def test_wrapped_model(bert):
-    with pytest.raises(
-        InputError, match="was not loaded by Layerscope. engine='ray' needs a model that every machine"
-    ):
+    with pytest.raises(InputError, match="was not loaded by Layerscope. Other processes need a model"):
         on_ray(ls.wrap(bert.hf, bert.tokenizer), None)
 
 

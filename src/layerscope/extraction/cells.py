@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import AlignmentError, InputError
 from layerscope.extraction.vectors import Asked, Vectors, vectors
+from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.pooling import POOLER, WHOLE_TEXT, Array, pool
@@ -36,14 +37,15 @@ class Cells:
 
 
 def cells(
-    model: Model,
+    workers: Workers,
     texts: Sequence[Tokens],
     features: Sequence[Feature],
     budget: Budget,
     passed: Callable[[int], None] = lambda tokens: None,
 ) -> dict[str, Cells]:
     """The columns that features give for texts that are tokenised and fit, from one pass. See `vectors`."""
-    brought = vectors(model, texts, Asked.by(features, model.num_layers), budget, passed)
+    model = workers.model
+    brought = vectors(workers, texts, Asked.by(features, model.num_layers), budget, passed)
     columns: dict[str, Cells] = {}
     for feature in features:
         layers = feature.resolve(model.num_layers)

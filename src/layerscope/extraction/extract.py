@@ -102,6 +102,7 @@ def extract(
         part_rows=part_rows,
         batch_tokens=batch_tokens,
     )
+    make = _engine(engine, address, model)
     corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep, unit=unit)
     folder = Folder.at(out)
     with folder.locked():
@@ -121,7 +122,7 @@ def extract(
                 bar.passed(tokens)
                 interrupted()
 
-            _engine(engine, address, model)(job.maker, parts, folder, made, passed)
+            make(job.maker, parts, folder, made, passed)
         record.complete()
     return open_features(out)
 

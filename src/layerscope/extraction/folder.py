@@ -91,8 +91,7 @@ class Folder:
             raise StorageError(_sentence(self.name, error)) from error
         with lock:  # which is held already; its file stays, or else two could hold it
             lock.release()
-            for leftover in self._leftovers():
-                self.files.rm_file(leftover)
+            self.sweep()
             yield
 
     def read_manifest(self) -> Manifest | None:
@@ -179,11 +178,13 @@ class Folder:
             with self._said(), suppress(FileNotFoundError):
                 self.files.rm_file(self.path(name))
 
+    def sweep(self) -> None:
+        """Take away what writers left behind that were killed."""
+        if self.is_local:
+            self.remove(name for name in self._names() if name.startswith(_WRITING))
+
     def _names(self) -> list[str]:
         return sorted(str(path).rsplit("/", 1)[-1] for path in self.files.ls(self.root, detail=False))
-
-    def _leftovers(self) -> list[str]:
-        return [self.path(name) for name in self._names() if name.startswith(_WRITING)]
 
     @contextmanager
     def _said(self) -> Iterator[None]:

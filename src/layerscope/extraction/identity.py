@@ -30,17 +30,15 @@ def parameters_sha256(hf: Any) -> str:
 
 def tokenizer_sha256(tokenizer: Any) -> str:
     """The SHA-256 over a tokenizer's vocabulary, rules and special tokens."""
-    parts = {
-        "class": type(tokenizer).__name__,
-        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
-    }
+    special = {name: str(token) for name, token in sorted(tokenizer.special_tokens_map.items())}
+    digest = hashlib.sha256(f"{type(tokenizer).__name__} {json.dumps(special)};".encode())
     if tokenizer.is_fast:
-        rules = json.loads(tokenizer.backend_tokenizer.to_str())
-        # Left behind by the last call, and set anew by the next.
-        parts["rules"] = {name: rule for name, rule in rules.items() if name not in ("padding", "truncation")}
+        rules = tokenizer.backend_tokenizer.to_str()
+        # What stands before, padding and truncation, is left behind by the last call and set anew by the next.
+        digest.update(rules[rules.index('"added_tokens"') :].encode())
     else:
-        parts["vocabulary"] = tokenizer.get_vocab()
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+        digest.update(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
+    return digest.hexdigest()
 
 
 def identity(model: Model) -> dict[str, Any]:

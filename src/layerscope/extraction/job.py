@@ -15,6 +15,7 @@ from layerscope.extraction.maker import Maker
 from layerscope.extraction.manifest import Manifest
 from layerscope.extraction.precision import DTYPES, choose, spread
 from layerscope.extraction.table import TYPES, Columns
+from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.network.windows import LONG, OVERLAP
 from layerscope.reduce.feature import Feature
@@ -35,7 +36,7 @@ _PART_ROWS = (64, 4096)
 _TOKENS = 128
 
 # Rows from which the texts are taken that a precision is checked on, and how many.
-_SAMPLED, _SAMPLE = 1024, 64
+_SAMPLED, _SAMPLE = 256, 32
 
 _PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
 
@@ -157,7 +158,7 @@ def settle(
     if before is not None:
         # What was chosen stays chosen: a check on other rows could say otherwise.
         settings = replace(settings, dtype=_as_before(settings, before))
-    maker = Maker(model, columns, settings.long, settings.on_error, budget)
+    maker = Maker(Workers(model), columns, settings.long, settings.on_error, budget)
     sample = []
     if settings.dtype == "auto" and first is not None:
         read = replace(maker, on_error="row").read(first.part(0, _SAMPLED))
@@ -168,7 +169,7 @@ def settle(
     decided = _decided(model, cast, columns, settings, rows)
     if before is not None:
         _same(before, decided)
-        return Job(replace(maker, model=cast), before)
+        return Job(replace(maker, workers=Workers(cast)), before)
     about = {
         "model": {"name": model.name, "revision": model.source.revision, "weights": model.source.checksums()},
         "corpus": {"name": corpus.name},
@@ -176,7 +177,7 @@ def settle(
         "batch_tokens": budget.tokens,
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
     }
-    return Job(replace(maker, model=cast), Manifest(decided, about))
+    return Job(replace(maker, workers=Workers(cast)), Manifest(decided, about))
 
 
 def _decided(model: Model, cast: Model, columns: Columns, settings: Settings, rows: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from layerscope.errors import InputError
 from layerscope.extraction.cells import cells
 from layerscope.extraction.table import Columns, Read
 from layerscope.extraction.vectors import Asked
-from layerscope.network.kernels import fast_kernels
+from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget, kept_memory
 from layerscope.network.windows import fit, windows
 from layerscope.text.encode import Text, check_text, encode
@@ -44,18 +44,23 @@ class Maker:
     """What turns rows into a table, always in the same way: blocks and batches depend on the part's rows alone.
 
     Attributes:
-        model: in the precision that it is to run in.
+        workers: the model in the precision that it is to run in, and those who share its work.
         columns: what to make.
         long: what to do with texts that do not fit the context window.
         on_error: "row", or "raise" at the first row that has an error.
         budget: tokens a batch.
     """
 
-    model: Model
+    workers: Workers
     columns: Columns
     long: str
     on_error: str
     budget: Budget
+
+    @property
+    def model(self) -> Model:
+        """The model, in the precision that it runs in."""
+        return self.workers.model
 
     @property
     def block_tokens(self) -> int:
@@ -115,8 +120,8 @@ class Maker:
     def table(self, block: Block, passed: Callable[[int], None] = lambda tokens: None) -> pa.Table:
         """The table of a block; `passed` is told of tokens as they pass."""
         texts = [row.tokens for row in block.read if row.tokens is not None]
-        with fast_kernels(), kept_memory():
-            made = cells(self.model, texts, self.columns.features, self.budget, passed)
+        with kept_memory():
+            made = cells(self.workers, texts, self.columns.features, self.budget, passed)
         table = self.columns.table(block.rows, block.read, made)
         if self.on_error == "raise":
             self._raise_first(block.rows.start, table.column("error").to_pylist())

@@ -16,8 +16,8 @@ from layerscope.extraction.maker import Maker
 from layerscope.extraction.precision import cast
 from layerscope.extraction.recipe import Recipe
 from layerscope.extraction.table import Columns
+from layerscope.extraction.workers import Workers
 from layerscope.loading.checkpoint import load
-from layerscope.network.kernels import fast_kernels
 from layerscope.network.memory import Budget, kept_memory
 from layerscope.reduce.feature import Feature
 
@@ -92,8 +92,8 @@ class FeatureMap:
         pairs = None if columns["pair"] is None else list(batch[columns["pair"]])
         read = maker.read(Rows(0, texts, pairs, pa.table({})))
         tokens = [row.tokens for row in read if row.tokens is not None]
-        with fast_kernels(), kept_memory():
-            made = cells(maker.model, tokens, self._settings.features, maker.budget)
+        with kept_memory():
+            made = cells(maker.workers, tokens, self._settings.features, maker.budget)
         for name, cell in made.items():
             for number, why in sorted(cell.empty.items()):
                 raise InputError(f"Row {number} of the batch: {name}: {why}")
@@ -110,7 +110,9 @@ class FeatureMap:
             has_pairs = asked.columns["pair"] is not None
             columns = Columns.of(model, asked.features, pa.schema([]), has_pairs, asked.numbers)
             budget = Budget(batch_tokens(model))
-            self._maker = Maker(cast(model, asked.dtype), columns, asked.long, asked.on_error, budget)
+            self._maker = Maker(
+                Workers(cast(model, asked.dtype)), columns, asked.long, asked.on_error, budget
+            )
         return self._maker
 
     def __getstate__(self) -> dict[str, Any]:

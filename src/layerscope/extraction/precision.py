@@ -12,7 +12,7 @@ import torch
 
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.cells import Cells, cells
-from layerscope.network.kernels import fast_kernels
+from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget, kept_memory
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
@@ -42,7 +42,7 @@ def cast(model: Model, dtype: str) -> Model:
         raise unknown("precision", dtype, ["auto", *DTYPES])
     if dtype == name_of(model):
         return model
-    if getattr(model.hf, "quantization_method", None) is not None:
+    if not all(one.is_floating_point() for one in model.hf.parameters()):
         raise InputError(f"{model.name} is quantised and runs in its own precision; leave dtype out.")
     return replace(model, hf=copy.deepcopy(model.hf).to(DTYPES[dtype]), _sites={})
 
@@ -74,8 +74,8 @@ def choose(
     if not sample:
         return model, {"chosen": "float32", "why": "there was no text to check bfloat16 on"}
     half = cast(model, "bfloat16")
-    with fast_kernels(), kept_memory():
-        exact, rounded = (cells(one, sample, features, budget) for one in (model, half))
+    with kept_memory():
+        exact, rounded = (cells(Workers(one), sample, features, budget) for one in (model, half))
     cosines = {name: _cosines(exact[name], rounded[name]) for name in exact}
     passed = all((found >= LEAST_COSINE).all() for found in cosines.values())
     record = {

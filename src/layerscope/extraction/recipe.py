@@ -18,7 +18,7 @@ from layerscope.source import Source
 if TYPE_CHECKING:
     from layerscope.model import Model
 
-_NEEDS = (
+NEEDS = (
     "Other processes need a model that they can load themselves: a Hub id, or a path that all of them see."
 )
 
@@ -48,7 +48,7 @@ class Recipe:
         """
         source = model.source
         if source.folder is None:
-            raise InputError(f"{model.name} was not loaded by Layerscope. {_NEEDS}")
+            raise InputError(f"{model.name} was not loaded by Layerscope. {NEEDS}")
         code = (type(one).__module__ for one in (model.hf, model.tokenizer))
         return cls(
             source=replace(
@@ -87,14 +87,14 @@ class Recipe:
             # Its weights are pickles only if the user allowed them.
             model = load(place, allow_pickle=".bin" in suffixes, **options)
         except LayerscopeError as error:
-            raise type(error)(f"In another process: {error} {_NEEDS}") from error
+            raise type(error)(f"In another process: {error} {NEEDS}") from error
         model = replace(model, source=source)
         found = _proof(model)
         other = [name for name, value in self.proof.items() if found[name] != value]
         if other:
             raise InputError(
                 f"What another process loads as {source.name} is not the model here: {other[0]} is "
-                f"{found[other[0]]}, and here {self.proof[other[0]]}. {_NEEDS}"
+                f"{found[other[0]]}, and here {self.proof[other[0]]}. {NEEDS}"
             )
         return model
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +10,10 @@ import numpy as np
 import torch
 
 from layerscope.errors import ModelError
-from layerscope.network.batching import Item, batches
+from layerscope.extraction.workers import Workers
+from layerscope.network.batching import Item
 from layerscope.network.capture import Key
-from layerscope.network.memory import Budget, is_out_of_memory
+from layerscope.network.memory import Budget
 from layerscope.network.pooled import Pool
 from layerscope.network.windows import windows
 from layerscope.reduce.feature import Feature
@@ -85,7 +85,7 @@ class Vectors:
 
 
 def vectors(
-    model: Model,
+    workers: Workers,
     texts: Sequence[Tokens],
     asked: Asked,
     budget: Budget,
@@ -94,7 +94,7 @@ def vectors(
     """Run texts that are tokenised and fit (see `windows.fit`), and keep what was asked.
 
     Args:
-        model: it runs as it is.
+        workers: the model, as it is to run, and those who share the work.
         texts: none of them without tokens.
         asked: what to keep.
         budget: tokens a batch; halved where that many do not fit the device's memory.
@@ -103,6 +103,7 @@ def vectors(
     Raises:
         ModelError: not even one text alone fits the device's memory.
     """
+    model = workers.model
     items = [
         Item(number, tokens, window)
         for number, tokens in enumerate(texts)
@@ -115,42 +116,33 @@ def vectors(
         layer: [np.empty((len(one), model.hidden_size), np.float32) for one in texts] for layer in asked.whole
     }
     poolers = np.zeros((len(texts), model.hidden_size), dtype=np.float32) if asked.pooler else None
-    waiting = deque(batches(items, budget.tokens))
-    while waiting:
-        batch = waiting.popleft()
-        brought = _pass_if_it_fits(model, batch, asked)
-        if brought is None:
-            _smaller(budget, batch, model)
-            waiting = deque(batches([*batch, *(item for rest in waiting for item in rest)], budget.tokens))
-            continue
-        shares, whole, pooler = brought
-        for number, item in enumerate(batch):
-            if shares is not None:
-                own = pools[item.text]
-                own[~is_max] += shares[number, ~is_max]
-                own[is_max] = np.maximum(own[is_max], shares[number, is_max])
-            owned = item.window.owned
-            for layer, arrays in whole.items():
-                states[layer][item.text][item.window.positions[owned]] = arrays[number, : len(owned)][owned]
-            if poolers is not None and pooler is not None:
-                poolers[item.text] = pooler[number]
-        passed(sum(len(item.window) for item in batch))
+    try:
+        for batch, brought in workers.passes(items, budget, lambda one, batch: _pass(one, batch, asked)):
+            shares, whole, pooler = brought
+            for number, item in enumerate(batch):
+                if shares is not None:
+                    own = pools[item.text]
+                    own[~is_max] += shares[number, ~is_max]
+                    own[is_max] = np.maximum(own[is_max], shares[number, is_max])
+                owned = item.window.owned
+                for layer, arrays in whole.items():
+                    states[layer][item.text][item.window.positions[owned]] = arrays[number, : len(owned)][
+                        owned
+                    ]
+                if poolers is not None and pooler is not None:
+                    poolers[item.text] = pooler[number]
+            passed(sum(len(item.window) for item in batch))
+    except MemoryError as error:
+        raise ModelError(
+            f"One text of {error} tokens does not fit the memory of {model.device} beside {model.name}. "
+            "Load the model in a smaller precision, or on a larger device."
+        ) from error
     return Vectors(
         pooled={pair: pools[:, place] for place, pair in enumerate(asked.pooled)},
         states=states,
         pooler=poolers,
         num_windows=np.bincount([item.text for item in items], minlength=len(texts)),
     )
-
-
-def _pass_if_it_fits(model: Model, batch: Sequence[Item], asked: Asked) -> Brought | None:
-    """What one batch brings; None, with nothing of it left in memory, if that was not enough."""
-    try:
-        return _pass(model, batch, asked)
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-    return None
 
 
 def _pass(model: Model, batch: Sequence[Item], asked: Asked) -> Brought:
@@ -179,15 +171,3 @@ def _pass(model: Model, batch: Sequence[Item], asked: Asked) -> Brought:
 
 def _array(tensor: torch.Tensor) -> Array:
     return np.asarray(tensor.cpu().numpy())
-
-
-def _smaller(budget: Budget, batch: Sequence[Item], model: Model) -> None:
-    """Halve the budget below a batch that did not fit, and free what the device had set aside for it."""
-    if len(batch) == 1:
-        raise ModelError(
-            f"{len(batch[0].window)} tokens of one text do not fit the memory of {model.device} beside {model.name}. "
-            "Load the model in a smaller precision, or on a larger device."
-        )
-    budget.halve(tried=batch[0].size * len(batch))
-    if model.device.type == "cuda":
-        torch.cuda.empty_cache()
