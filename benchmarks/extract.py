@@ -276,7 +276,7 @@ def main():
     results = {
         "machine": machine(),
         "against_others": against_others(model, texts, arguments.rounds),
-        "bert_base_share_of_products": share_of_products(model.tokenizer, texts[:150], arguments.rounds),
+        "bert_base_share_of_products": share_of_products(model.tokenizer, texts[:600], arguments.rounds),
         **stopping(model, texts[:1000]),
         **taking_up_again(model, texts),
         **growth(),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from layerscope.model import Model as Model
     from layerscope.reduce.feature import Feature as Feature
     from layerscope.reduce.pooling import pooling as pooling
+    from layerscope.reduce.pooling import weighting as weighting
     from layerscope.text.tokens import Span as Span
     from layerscope.text.tokens import Tokens as Tokens
     from layerscope.trace import Trace as Trace
@@ -43,6 +44,7 @@ _HOMES = {
     "Span": "text.tokens",
     "Trace": "trace",
     "pooling": "reduce.pooling",
+    "weighting": "reduce.pooling",
     "Feature": "reduce.feature",
     "similarity": "analysis.similarity",
     "embeddings": "analysis.embeddings",

@@ -80,7 +80,7 @@ def test_checking_a_folder(command, reviews, tmp_path):
     [
         (["extract"], "Give what to read and where to write"),
         (["extract", "nowhere.csv", "-o", "out"], "nowhere.csv"),
-        (["extract", "{reviews}", "-o", "out", "--text", "body"], "Unknown column 'body'"),
+        (["extract", "{reviews}", "-o", "out", "--text", "body"], "Unknown column in reviews.csv, 'body'"),
         (
             ["extract", "{reviews}", "-o", "out", "--text", "review", "-f", "mean@99"],
             "Layer 99 does not exist",
@@ -103,7 +103,7 @@ def test_a_plan(command, reviews):
     code, out, _ = command("plan", reviews, "--text", "review", "-f", "mean@all", "--json")
     made = json.loads(out)
     assert code == 0
-    assert (made["rows"], made["tokens"], made["is_sampled"]) == (3, 17, False)
+    assert (made["rows"], made["tokens"], made["is_sampled"]) == (3, 19, False)
     assert made["bytes"] == {f"mean_{layer}": 3 * 384 * 4 for layer in range(7)}
     assert made["seconds"] > 0
     code, out, _ = command(

@@ -307,7 +307,7 @@ def test_folder_that_is_gone(tiny_folder, tmp_path):
     sent = orders(ls.load(there, device="cpu"))
     there.rename(tmp_path / "there")
     with pytest.raises(CheckpointError, match=f"^In another process: There is no folder .*{NEEDS}$"):
-        sent.load()
+        sent.recipe.load("cpu")
 
 
 def test_errors_travel_as_themselves():

@@ -34,7 +34,10 @@ def pieces(file: File) -> Iterator[str]:
     waiting: list[bytes] = []
     held = b""  # a \r at the end of a block, of which the next may have the \n
     with file.open() as stream:
-        while block := stream.read(BLOCK):
+        read = getattr(
+            stream, "read1", stream.read
+        )  # of a pipe what is there, without waiting for a whole block
+        while block := read(BLOCK):
             block = held + block
             held = b"\r" if block.endswith(b"\r") else b""
             block = block[: len(block) - len(held)]

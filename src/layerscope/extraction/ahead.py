@@ -18,6 +18,9 @@ R = TypeVar("R")
 # How often one who waits looks whether the other still lives, in seconds.
 _LOOK = 0.1
 
+# How long one who stops waits for the other to notice, in seconds.
+_PATIENCE = 5.0
+
 
 class _End:
     """Nothing more comes; with an error, because of it."""
@@ -66,7 +69,7 @@ def ahead(items: Iterable[T], most: int) -> Iterator[Iterator[T]]:
             yield iterator
     finally:
         stop.set()
-        thread.join()
+        thread.join(_PATIENCE)  # it may be waiting for a terminal or a pipe that says nothing more
 
 
 class Behind(Generic[T, R]):

@@ -85,6 +85,18 @@ def weighting(name: str) -> Callable[[Weighting], Weighting]:
     """Register a pooling that is a weighted sum: a function of n and `Tokens` to the n weights of the tokens.
 
     A batch is pooled by it in one matrix product, wherever its states are; see `network/pooled.py`.
+
+    >>> import layerscope as ls
+    >>> import numpy as np
+    >>> @ls.weighting("recent")
+    ... def recent(count, tokens):
+    ...     weights = 0.9 ** np.arange(count)[::-1]
+    ...     return (weights / weights.sum()).astype("float32")
+    >>> ls.load().run("Seeing is believing.").feature("recent@-1").shape
+    (384,)
+
+    Raises:
+        InputError: as for `pooling`.
     """
 
     def register(function: Weighting) -> Weighting:
