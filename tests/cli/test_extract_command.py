@@ -115,7 +115,7 @@ def test_a_plan(command, reviews):
 
 
 def test_stdin_and_ctrl_c(tiny_folder, tmp_path):
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [
             *(sys.executable, "-m", "layerscope.cli", "extract", "-", "-o", tmp_path / "out"),
             *("--part-rows", "5", "--device", "cpu", "-m", tiny_folder("bert")),
@@ -123,23 +123,23 @@ def test_stdin_and_ctrl_c(tiny_folder, tmp_path):
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    process.stdin.write(b"seeing is believing\n" * 1500)
-    process.stdin.flush()
-    while not (tmp_path / "out" / "part-000010.parquet").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    for _ in range(100):  # it waits for more of the corpus, or passes a batch
-        if process.poll() is not None:
-            break
-        process.stdin.write(b"seeing is believing\n" * 100)
+    ) as process:
+        process.stdin.write(b"seeing is believing\n" * 1500)
         process.stdin.flush()
-        time.sleep(0.1)
-    assert process.wait(10) == 130
-    assert (
-        process.stderr.read() == b"Stopped. What is whole is written; the same command goes on from there.\n"
-    )
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert len(manifest["parts"]) > 10
-    assert not manifest["complete"]
+        while not (tmp_path / "out" / "part-000010.parquet").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        for _ in range(100):  # it waits for more of the corpus, or passes a batch
+            if process.poll() is not None:
+                break
+            process.stdin.write(b"seeing is believing\n" * 100)
+            process.stdin.flush()
+            time.sleep(0.1)
+        assert process.wait(10) == 130
+        assert process.stderr.read() == (
+            b"What is whole is written; the same command goes on from there.\nlayerscope: stopped.\n"
+        )
+        manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+        assert len(manifest["parts"]) > 10
+        assert not manifest["complete"]

@@ -112,8 +112,8 @@ def command(
             address=address,
         )
     except KeyboardInterrupt:
-        note("Stopped. What is whole is written; the same command goes on from there.")
-        raise typer.Exit(130) from None
+        note("What is whole is written; the same command goes on from there.")
+        raise
     seconds = time.perf_counter() - start
     if as_json:
         show_json(_summary(features) | {"seconds": round(seconds, 3)})
