@@ -101,3 +101,8 @@ def test_the_check_is_in_the_manifest(model, tmp_path, hardware):
     ours = made.to_numpy("mean_6")
     cosines = (exact * ours).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(ours, axis=1)
     assert cosines.min() > LEAST_COSINE
+
+
+def test_a_corpus_of_long_texts_is_checked_on_their_beginnings(tiny, tmp_path, hardware):
+    made = extract(tiny("bert"), ["seeing is believing " * 60] * 3, tmp_path / "out", dtype="auto")
+    assert made.manifest.about["precision_check"]["texts"] == 3

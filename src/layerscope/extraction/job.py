@@ -161,10 +161,9 @@ def settle(
     maker = Maker(Workers(model), columns, settings.long, settings.on_error, budget)
     sample = []
     if settings.dtype == "auto" and first is not None:
-        read = replace(maker, on_error="row").read(first.part(0, _SAMPLED))
-        sample = spread(
-            [row.tokens for row in read if row.tokens is not None and row.num_windows == 1], _SAMPLE
-        )
+        # One window of each text is enough, and what fails is found later.
+        read = replace(maker, on_error="row", long="cut").read(first.part(0, _SAMPLED))
+        sample = spread([row.tokens for row in read if row.tokens is not None], _SAMPLE)
     cast, check = choose(model, settings.dtype, sample, settings.features, budget)
     decided = _decided(model, cast, columns, settings, rows)
     if before is not None:
@@ -210,7 +209,9 @@ def _as_before(settings: Settings, before: Manifest) -> str:
 
 
 def _same(before: Manifest, decided: dict[str, Any]) -> None:
-    differences = before.differences(decided)
+    found = before.differences(decided)
+    # Which columns there are follows from the rest, if the rest differs.
+    differences = [one for one in found if not one.startswith(("columns.", "schema."))] or found
     if differences:
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
         raise StorageError(
