@@ -19,6 +19,7 @@ _SAYINGS = (
     "can't allocate memory",
     "cannot allocate memory",
     "could not create a memory",
+    "could not create a primitive",  # oneDNN, for want of room for its scratch pad
 )
 
 
