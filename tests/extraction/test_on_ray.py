@@ -203,7 +203,7 @@ def test_part_that_kills_every_worker(connected, bert, tmp_path):
 
 
 def test_stop(connected, bert, tmp_path, monkeypatch):
-    def passed(self, tokens):
+    def passed(self, texts, tokens):
         if len(parts_of(tmp_path / "out")) >= 2:
             raise KeyboardInterrupt
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import AlignmentError, InputError
-from layerscope.extraction.vectors import Asked, Vectors, vectors
+from layerscope.extraction.vectors import Asked, Passed, Vectors, nothing, vectors
 from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import COMBINES, Feature
@@ -41,7 +41,7 @@ def cells(
     texts: Sequence[Tokens],
     features: Sequence[Feature],
     budget: Budget,
-    passed: Callable[[int], None] = lambda tokens: None,
+    passed: Passed = nothing,
 ) -> dict[str, Cells]:
     """The columns that features give for texts that are tokenised and fit, from one pass. See `vectors`."""
     model = workers.model

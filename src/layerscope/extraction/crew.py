@@ -15,6 +15,7 @@ from typing import Any
 from layerscope.errors import InputError, ModelError, StorageError
 from layerscope.extraction.manifest import Part
 from layerscope.extraction.parts import Todo
+from layerscope.extraction.vectors import Passed
 from layerscope.extraction.worker import FeatureWorker, Orders, Said
 
 # Parts that an actor has at once: one that it passes, one that it reads ahead or writes behind.
@@ -51,9 +52,7 @@ class _Hand:
 class Crew:
     """The actors of a run, as many as there is room for, and what each of them is doing."""
 
-    def __init__(
-        self, ray: Any, orders: Orders, made: Callable[[Part], None], passed: Callable[[int], None]
-    ) -> None:
+    def __init__(self, ray: Any, orders: Orders, made: Callable[[Part], None], passed: Passed) -> None:
         self._ray, self._orders, self._made, self._passed = ray, orders, made, passed
         self._kept = ray.put(orders)
         self._hands: list[_Hand] = []
@@ -80,7 +79,7 @@ class Crew:
                     if has_room and not ahead.done():
                         wait([ahead], _SOON)
                     self._settle(0 if has_room and not self._is_end(ahead) else _LOOK)
-                    self._passed(0)
+                    self._passed(0, 0)
                 ahead.result()
             finally:
                 self._dismiss()
@@ -140,7 +139,7 @@ class Crew:
                 hand.parts.remove(part)
                 self._lies_there(answer)
                 self._made(answer)
-                self._passed(answer.tokens)
+                self._passed(answer.rows, answer.tokens)
 
     def _lost(self, hand: _Hand, part: _Sent | None) -> None:
         """An actor died: its parts are made by others, unless they are what kills."""

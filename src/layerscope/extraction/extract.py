@@ -18,6 +18,7 @@ from layerscope.extraction.manifest import Part
 from layerscope.extraction.parts import Todo, todo
 from layerscope.extraction.progress import interruptible, shown
 from layerscope.extraction.record import Record
+from layerscope.extraction.vectors import Passed
 from layerscope.reduce.feature import Feature
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 ENGINES = ("local", "ray")
 
-# What makes parts: with a maker, into a folder, saying which part is made and how many tokens passed.
-Engine = Callable[[Maker, Iterable[Todo], Folder, Callable[[Part], None], Callable[[int], None]], None]
+# What makes parts: with a maker, into a folder, saying which part is made and how many texts and tokens passed.
+Engine = Callable[[Maker, Iterable[Todo], Folder, Callable[[Part], None], Passed], None]
 
 
 def extract(
@@ -118,8 +119,8 @@ def extract(
                 record.add(part)
                 bar.made(part)
 
-            def passed(tokens: int) -> None:
-                bar.passed(tokens)
+            def passed(texts: int, tokens: int) -> None:
+                bar.passed(texts, tokens)
                 interrupted()
 
             make(job.maker, parts, folder, made, passed)

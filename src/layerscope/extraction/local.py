@@ -14,6 +14,7 @@ from layerscope.extraction.folder import Folder
 from layerscope.extraction.maker import Block, Maker
 from layerscope.extraction.manifest import Part
 from layerscope.extraction.parts import Todo, write_part
+from layerscope.extraction.vectors import Passed
 
 # Blocks that wait between reading and the network, and between the network and writing.
 _WAITING = 2
@@ -24,7 +25,7 @@ def make_here(
     parts: Iterable[Todo],
     folder: Folder,
     made: Callable[[Part], None],
-    passed: Callable[[int], None],
+    passed: Passed,
 ) -> None:
     """Make parts one after the other.
 
@@ -33,8 +34,8 @@ def make_here(
         parts: what to make.
         folder: where to.
         made: called with each part when it lies in its place, in order, from the thread that writes.
-        passed: called with the number of tokens after each batch; if it raises, no further batch is run, what is
-            whole is written, and its error is raised.
+        passed: called with the numbers of texts and tokens after each batch; if it raises, no further batch is run,
+            what is whole is written, and its error is raised.
     """
     schema = maker.columns.schema
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerscope.errors import InputError
 from layerscope.extraction.cells import cells
 from layerscope.extraction.table import Columns, Read
-from layerscope.extraction.vectors import Asked
+from layerscope.extraction.vectors import Asked, Passed, nothing
 from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget, kept_memory
 from layerscope.network.windows import fit, windows
@@ -117,8 +117,8 @@ class Maker:
                 read[number] = self._error(rows.start + number, str(error))
         return [row for row in read if row is not None]
 
-    def table(self, block: Block, passed: Callable[[int], None] = lambda tokens: None) -> pa.Table:
-        """The table of a block; `passed` is told of tokens as they pass."""
+    def table(self, block: Block, passed: Passed = nothing) -> pa.Table:
+        """The table of a block; `passed` is told of texts and tokens as they pass."""
         texts = [row.tokens for row in block.read if row.tokens is not None]
         with kept_memory():
             made = cells(self.workers, texts, self.columns.features, self.budget, passed)

@@ -29,6 +29,7 @@ from layerscope.extraction.maker import Maker
 from layerscope.extraction.manifest import Part
 from layerscope.extraction.parts import Todo
 from layerscope.extraction.recipe import Recipe
+from layerscope.extraction.vectors import Passed
 from layerscope.extraction.worker import Orders
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def on_ray(model: Model, address: str | None) -> Engine:
         parts: Iterable[Todo],
         folder: Folder,
         made: Callable[[Part], None],
-        passed: Callable[[int], None],
+        passed: Passed,
     ) -> None:
         iterator = iter(parts)
         first = next(iterator, None)

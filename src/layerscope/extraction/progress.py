@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,20 +16,30 @@ from layerscope.extraction.manifest import Manifest, Part
 class Bar:
     """A bar of rows, with tokens a second; without a terminal to draw on it does nothing."""
 
-    def __init__(self, drawing: Any = None, task: Any = None) -> None:
+    def __init__(self, drawing: Any = None, task: Any = None, rows: int = 0) -> None:
         self._drawing, self._task = drawing, task
+        self._rows = rows  # of parts that are made
+        self._open = 0  # texts that passed since; of longer ones each window counts
+        self._start, self._tokens = time.monotonic(), 0
 
-    def passed(self, tokens: int) -> None:
-        """So many tokens have passed through the network."""
-        if self._drawing is not None:
-            self._drawing.advance(self._task[1], tokens)
-            speed = self._drawing.tasks[self._task[1]].speed
-            self._drawing.update(self._task[0], speed=f"{speed:,.0f} tokens/s" if speed else "")
+    def passed(self, texts: int, tokens: int) -> None:
+        """So many texts and tokens have passed through the network."""
+        self._open += texts
+        self._tokens += tokens
+        self._draw()
 
     def made(self, part: Part) -> None:
         """A part lies in its place."""
+        self._rows += part.rows
+        self._open = max(self._open - part.rows, 0)
+        self._draw()
+
+    def _draw(self) -> None:
         if self._drawing is not None:
-            self._drawing.advance(self._task[0], part.rows)
+            speed = self._tokens / max(time.monotonic() - self._start, 1e-3)
+            self._drawing.update(
+                self._task, completed=self._rows + self._open, speed=f"{speed:,.0f} tokens/s"
+            )
 
 
 @contextmanager
@@ -55,9 +66,8 @@ def shown(progress: bool | None, count: int | None, manifest: Manifest) -> Itera
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as drawing:
-        rows = drawing.add_task("Extracting", total=count, completed=manifest.rows, speed="")
-        tokens = drawing.add_task("tokens", total=None, visible=False, speed="")
-        yield Bar(drawing, (rows, tokens))
+        task = drawing.add_task("Extracting", total=count, completed=manifest.rows, speed="")
+        yield Bar(drawing, task, manifest.rows)
 
 
 @contextmanager

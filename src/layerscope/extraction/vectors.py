@@ -24,6 +24,14 @@ from layerscope.text.tokens import Tokens
 if TYPE_CHECKING:
     from layerscope.model import Model
 
+# What is told of texts (windows, of longer ones) and tokens as they pass.
+Passed = Callable[[int, int], None]
+
+
+def nothing(texts: int, tokens: int) -> None:
+    """What is told and does nothing."""
+
+
 # What a batch brings: pools [text, pair, hidden], states [text, token, hidden] by layer, pooler output.
 Brought = tuple[Array | None, dict[int, Array], Array | None]
 
@@ -89,7 +97,7 @@ def vectors(
     texts: Sequence[Tokens],
     asked: Asked,
     budget: Budget,
-    passed: Callable[[int], None] = lambda tokens: None,
+    passed: Passed = nothing,
 ) -> Vectors:
     """Run texts that are tokenised and fit (see `windows.fit`), and keep what was asked.
 
@@ -98,7 +106,7 @@ def vectors(
         texts: none of them without tokens.
         asked: what to keep.
         budget: tokens a batch; halved where that many do not fit the device's memory.
-        passed: called after each batch with the number of tokens that passed.
+        passed: called after each batch with the numbers of texts (or windows) and tokens that passed.
 
     Raises:
         ModelError: not even one text alone fits the device's memory.
@@ -131,7 +139,7 @@ def vectors(
                     ]
                 if poolers is not None and pooler is not None:
                     poolers[item.text] = pooler[number]
-            passed(sum(len(item.window) for item in batch))
+            passed(len(batch), sum(len(item.window) for item in batch))
     except MemoryError as error:
         raise ModelError(
             f"One text of {error} tokens does not fit the memory of {model.device} beside {model.name}. "

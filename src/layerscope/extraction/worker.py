@@ -18,6 +18,7 @@ from layerscope.extraction.manifest import Part
 from layerscope.extraction.parts import Todo
 from layerscope.extraction.precision import cast, name_of
 from layerscope.extraction.recipe import Recipe
+from layerscope.extraction.vectors import nothing
 from layerscope.extraction.workers import Workers
 from layerscope.reduce.pooling import POOLINGS, WEIGHTINGS
 
@@ -113,7 +114,7 @@ class FeatureWorker:
     def _work(self, maker: Maker, folder: Folder, threads: int) -> None:
         torch.set_num_threads(threads)  # OpenMP counts for each thread on its own
         try:
-            make_here(maker, iter(self._waiting.get, None), folder, self._made, lambda tokens: None)
+            make_here(maker, iter(self._waiting.get, None), folder, self._made, nothing)
         except BaseException as error:
             with self._lock:
                 self._error = error
