@@ -1,6 +1,5 @@
 """Digests say what the values are, not how they are stored; ranges have the size asked for."""
 
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.corpus import rows as rows_module
 from layerscope.corpus.rows import Rows, in_ranges
-from layerscope.errors import MissingExtraError
 
 
 def rows(texts, pairs=None, start=0, **kept):
@@ -107,17 +104,3 @@ def test_ranges_are_of_the_size_asked_for(texts, size, step):
     assert [text for part in ranges for text in part.pairs] == texts[::-1]
     assert [n for part in ranges for n in part.kept["n"].to_pylist()] == list(range(len(texts)))
     assert [part.digest() for part in ranges] == [whole.part(part.start, size).digest() for part in ranges]
-
-
-def test_a_digest_is_fast():
-    texts = [f"a short text, number {number}" for number in range(200_000)]
-    part = rows(texts, id=pa.array(range(200_000)), name=pa.array(texts))
-    began = time.perf_counter()
-    part.digest()
-    assert time.perf_counter() - began < 1
-
-
-def test_pyarrow_is_named_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"needs pyarrow.*layerscope\[corpus\]"):
-        rows_module.arrow()

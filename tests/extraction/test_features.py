@@ -176,12 +176,6 @@ def test_datasets(features, out, tmp_path):
     ]
 
 
-def test_without_pyarrow(out, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"pyarrow.*layerscope\[corpus\]"):
-        ls.open_features(out)
-
-
 def test_the_page_about_storage_names_every_field_and_column(out, features):
     page = (Path(__file__).parents[2] / "docs" / "storage.md").read_text(encoding="utf-8")
     manifest = json.loads((out / "manifest.json").read_text())

@@ -88,7 +88,6 @@ def open_corpus(
 
     Raises:
         InputError: nothing that can be read, or names of columns that do not fit; the message says what would.
-        MissingExtraError: pyarrow, or what opens an address, is not installed.
     """
     if unit not in UNITS:
         raise unknown("unit", unit, UNITS)

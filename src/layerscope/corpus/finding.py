@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.corpus.files import KINDS, STDIN, UNPACK, File
-from layerscope.errors import InputError, MissingExtraError
+from layerscope.errors import InputError
 
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+(::\S+|://\S*)", re.IGNORECASE)
 
@@ -72,10 +72,8 @@ def _found(name: str, is_text_possible: bool) -> list[File]:
 
 def _remote(address: str) -> list[File]:
     """The files at an address, through fsspec."""
-    try:
-        import fsspec  # type: ignore[import-untyped]
-    except ImportError as error:
-        raise MissingExtraError("fsspec", "corpus") from error
+    import fsspec
+
     try:
         system, path = fsspec.core.url_to_fs(address)
         is_web = address.startswith(("http://", "https://"))  # where ? is no sign of a glob

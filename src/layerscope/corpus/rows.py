@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerscope.corpus.digest import Digest
-from layerscope.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,13 +88,7 @@ def _joined(parts: list[Rows]) -> Rows:
 
 
 def arrow() -> Any:
-    """The module pyarrow.
+    """The module pyarrow, imported when it is first used."""
+    import pyarrow
 
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import pyarrow
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "corpus") from error
     return pyarrow

@@ -250,12 +250,7 @@ def open_features(out: str | PurePath) -> Features:
     Raises:
         InputError: no path, or an address of an unknown kind.
         StorageError: there are no features, or those of a later version.
-        MissingExtraError: pyarrow, or what opens an address, is not installed.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "corpus") from error
     folder = Folder.at(out)
     try:
         is_there = folder.files.exists(folder.path(manifests.NAME))

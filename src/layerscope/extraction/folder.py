@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO, Any
 
-from layerscope.errors import InputError, MissingExtraError, StorageError
+from layerscope.errors import InputError, StorageError
 from layerscope.extraction import manifest as manifests
 from layerscope.extraction.manifest import Manifest, Part
 
@@ -40,10 +40,8 @@ class Folder:
         """The folder at a path or address; it need not be there yet."""
         if not isinstance(place, str | PurePath) or not str(place).strip():
             raise InputError(f"The folder of features is a path or an address, not {place!r}.")
-        try:
-            from fsspec.core import url_to_fs
-        except ImportError as error:
-            raise MissingExtraError("fsspec", "corpus") from error
+        from fsspec.core import url_to_fs
+
         name = os.path.expanduser(str(place))
         try:
             files, root = url_to_fs(name)
