@@ -78,17 +78,15 @@ class Folder:
             return
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path(LOCK))
         try:
-            lock.acquire(timeout=0)
+            held = FileLock(self.path(LOCK)).acquire(timeout=0)
         except Timeout:
             raise StorageError(
                 f"Another process writes to {self.name}. Wait for it to end, or choose another folder."
             ) from None
         except OSError as error:
             raise StorageError(_sentence(self.name, error)) from error
-        with lock:  # which is held already; its file stays, or else two could hold it
-            lock.release()
+        with held:  # the file of the lock stays, or else two could hold it
             self.sweep()
             yield
 

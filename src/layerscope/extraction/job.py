@@ -13,7 +13,7 @@ from layerscope.extraction.cells import check_features
 from layerscope.extraction.identity import identity
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.manifest import Manifest
-from layerscope.extraction.precision import DTYPES, choose, spread
+from layerscope.extraction.precision import DTYPES, choose, name_of, spread
 from layerscope.extraction.table import TYPES, Columns
 from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
@@ -150,14 +150,33 @@ def settle(
         ModelError: features that the model cannot give.
         StorageError: what is there was made with other settings; the message names them.
     """
-    check_features(model, settings.features)
-    columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.numbers)
     tokens = settings.batch_tokens or (before and before.about.get("batch_tokens")) or batch_tokens(model)
-    budget = Budget(int(tokens))
     rows = rows_a_part(model, settings, before)
     if before is not None:
         # What was chosen stays chosen: a check on other rows could say otherwise.
         settings = replace(settings, dtype=_as_before(settings, before))
+    maker, check = prepared(model, corpus, first, settings, int(tokens))
+    decided = _decided(model, maker, settings, rows)
+    if before is not None:
+        _same(before, decided)
+        return Job(maker, before)
+    about = {
+        "model": {"name": model.name, "revision": model.source.revision, "weights": model.source.checksums()},
+        "corpus": {"name": corpus.name},
+        "precision_check": check,
+        "batch_tokens": maker.budget.tokens,
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+    }
+    return Job(maker, Manifest(decided, about))
+
+
+def prepared(
+    model: Model, corpus: Corpus, first: Rows | None, settings: Settings, tokens: int
+) -> tuple[Maker, dict[str, Any] | None]:
+    """What makes the parts, in batches of so many tokens, and what the check of its precision found. See `settle`."""
+    check_features(model, settings.features)
+    columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.numbers)
+    budget = Budget(tokens)
     maker = Maker(Workers(model), columns, settings.long, settings.on_error, budget)
     sample = []
     if settings.dtype == "auto" and first is not None:
@@ -165,22 +184,12 @@ def settle(
         read = replace(maker, on_error="row", long="cut").read(first.part(0, _SAMPLED))
         sample = spread([row.tokens for row in read if row.tokens is not None], _SAMPLE)
     cast, check = choose(model, settings.dtype, sample, settings.features, budget)
-    decided = _decided(model, cast, columns, settings, rows)
-    if before is not None:
-        _same(before, decided)
-        return Job(replace(maker, workers=Workers(cast)), before)
-    about = {
-        "model": {"name": model.name, "revision": model.source.revision, "weights": model.source.checksums()},
-        "corpus": {"name": corpus.name},
-        "precision_check": check,
-        "batch_tokens": budget.tokens,
-        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
-    }
-    return Job(replace(maker, workers=Workers(cast)), Manifest(decided, about))
+    return replace(maker, workers=Workers(cast)), check
 
 
-def _decided(model: Model, cast: Model, columns: Columns, settings: Settings, rows: int) -> dict[str, Any]:
+def _decided(model: Model, maker: Maker, settings: Settings, rows: int) -> dict[str, Any]:
     """All that decides what the rows are."""
+    columns = maker.columns
     return {
         "model": identity(model),
         "features": [str(feature) for feature in settings.features],
@@ -189,7 +198,7 @@ def _decided(model: Model, cast: Model, columns: Columns, settings: Settings, ro
             for feature in settings.features
             for name in feature.columns(model.num_layers)
         },
-        "numbers": {"network": str(cast.hf.dtype).removeprefix("torch."), "columns": settings.numbers},
+        "numbers": {"network": name_of(maker.model), "columns": settings.numbers},
         "long_texts": {
             "long": settings.long,
             "context_window": model.context_window,

@@ -12,8 +12,9 @@ import numpy as np
 
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError
-from layerscope.extraction.job import Settings, settle
+from layerscope.extraction.job import Settings, batch_tokens, prepared
 from layerscope.extraction.maker import Block, Maker
+from layerscope.extraction.precision import name_of
 from layerscope.extraction.table import Read
 from layerscope.reduce.feature import Feature
 
@@ -139,7 +140,7 @@ def plan(
     corpus = open_corpus([] if source is None else source, text=text, pair=pair, id=id, keep=keep, unit=unit)
     chunks = corpus.chunks(_CHUNK)
     first = list(islice(chunks, 4))
-    maker = settle(model, corpus, first[0] if first else None, asked, None).maker
+    maker, _ = prepared(model, corpus, first[0] if first else None, asked, batch_tokens(model))
     found = _counted(replace(maker, on_error="row"), chain(first, chunks))
     if not found.rows and tokens is None:
         raise InputError("The corpus has no rows, so there is nothing to plan.")
@@ -154,7 +155,7 @@ def plan(
         errors=found.errors,
         rate=float(speed),
         machines=machines,
-        network=str(maker.model.hf.dtype).removeprefix("torch."),
+        network=name_of(maker.model),
         bytes_a_row=_sizes(maker, a_row, numbers),
         memory=_memory(model, maker),
     )
