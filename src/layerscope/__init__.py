@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from layerscope import samples as samples
+    from layerscope.analysis.drift import drift as drift
     from layerscope.analysis.embeddings import embeddings as embeddings
     from layerscope.analysis.similarity import similarity as similarity
     from layerscope.analysis.verify import verify as verify
@@ -47,6 +48,7 @@ _HOMES = {
     "weighting": "reduce.pooling",
     "Feature": "reduce.feature",
     "similarity": "analysis.similarity",
+    "drift": "analysis.drift",
     "embeddings": "analysis.embeddings",
     "verify": "analysis.verify",
     "extract": "extraction.extract",

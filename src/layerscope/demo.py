@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,12 @@ import numpy as np
 
 from layerscope import samples
 from layerscope.analysis.look import look
-from layerscope.analysis.similarity import cosine, similarity
+from layerscope.analysis.similarity import similarity
 from layerscope.errors import InputError, MissingExtraError
+from layerscope.plots.heat import heats
+from layerscope.reduce.cosine import cosine
 from layerscope.reduce.feature import Feature
-from layerscope.view import plots
+from layerscope.writing import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,7 @@ def demo(model: Model, out: Path) -> dict[Path, str]:
     written: dict[Path, str] = {}
 
     def write(name: str, holds: str, save: Callable[[Path], Any]) -> None:
-        _beside(out / name, save)
+        write_whole(out / name, save)
         written[out / name] = holds
 
     write(
@@ -60,9 +61,7 @@ def demo(model: Model, out: Path) -> dict[Path, str]:
         "senses.csv", f"uses of {WORD!r} against each other in the last layer", lambda to: senses.to_csv(to)
     )
     words = similarity(model, *SENTENCES, unit="word")
-    figure = plots.heats(
-        {f"Uses of “{WORD}”, last layer": senses, "Words of two sentences, last layer": words}
-    )
+    figure = heats({f"Uses of “{WORD}”, last layer": senses, "Words of two sentences, last layer": words})
     write(
         "similarity.png",
         "the same as a figure, and the words of two sentences",
@@ -104,16 +103,3 @@ def _features(model: Model) -> Callable[[Path], None]:
         (name,) = feature.columns(model.num_layers)
         columns[name] = [trace.feature(feature) for trace in traces]
     return lambda to: pq.write_table(pa.table(columns), to)
-
-
-def _beside(path: Path, save: Callable[[Path], Any]) -> None:
-    """Write a file beside its place and move it there, so that it is there whole or not at all."""
-    partial = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        save(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        with suppress(FileNotFoundError):
-            partial.unlink()

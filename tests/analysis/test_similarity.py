@@ -3,8 +3,9 @@ import pytest
 import torch
 
 import layerscope as ls
-from layerscope.analysis.similarity import compare, cosine
+from layerscope.analysis.similarity import compare
 from layerscope.errors import InputError
+from layerscope.reduce.cosine import cosine
 
 A, B = "President greets the press in Chicago", "Obama speaks to media in Illinois"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerscope.errors import InputError, unknown
+from layerscope.reduce.cosine import cosine
 from layerscope.reduce.pooling import Array
 from layerscope.text.encode import list_of_texts
 from layerscope.text.tokens import Tokens
@@ -80,21 +81,11 @@ def compare(
     return table([a, b], pooled, [a, b], pooled), table(rows, first, columns, second)
 
 
-def cosine(a: Array, b: Array) -> Array:
-    """[row of a, row of b]: the cosine of every pair; undefined (NaN) for a vector of zeros."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.clip(_unit_length(a) @ _unit_length(b).T, -1, 1))
-
-
 def table(rows: Sequence[str], a: Array, columns: Sequence[str], b: Array) -> pd.DataFrame:
     """The cosine of every pair as a labelled table."""
     import pandas as pd
 
     return pd.DataFrame(cosine(a, b), index=pd.Index(rows), columns=pd.Index(columns))
-
-
-def _unit_length(vectors: Array) -> Array:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def _texts(given: str | Tokens | Iterable[str | Tokens], unit: str) -> list[str | Tokens]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,18 @@ def cells(
             by_layer = [_combined(by_layer, COMBINES[feature.combine])]
         columns |= dict(zip(names, by_layer, strict=True))
     return columns
+
+
+def values(made: Mapping[str, Cells], where: str, start: int = 0) -> dict[str, Array | list[Array]]:
+    """The values of columns, by name, where every row must have them.
+
+    Raises:
+        InputError: a row has none; the message says which row of `where`, counted from `start`, and why.
+    """
+    for name, cell in made.items():
+        for number, why in sorted(cell.empty.items()):
+            raise InputError(f"Row {start + number} of the {where}: {name}: {why}")
+    return {name: cell.values for name, cell in made.items()}
 
 
 def check_features(model: Model, features: Sequence[Feature]) -> None:

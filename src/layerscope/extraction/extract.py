@@ -113,7 +113,7 @@ def extract(
         job = settle(model, corpus, first[0] if first else None, asked, before)
         record = Record(folder, job)
         parts = todo(itertools.chain(first, ranges), record.manifest)
-        with shown(progress, corpus.count, record.manifest) as bar, interruptible() as interrupted:
+        with shown(progress, corpus.count, record.manifest.rows) as bar, interruptible() as interrupted:
 
             def made(part: Part) -> None:
                 record.add(part)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from layerscope.errors import InputError
-from layerscope.extraction.cells import cells
+from layerscope.extraction.cells import Cells, cells
 from layerscope.extraction.table import Columns, Read
 from layerscope.extraction.vectors import Asked, Passed, nothing
 from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget, kept_memory
 from layerscope.network.windows import fit, windows
 from layerscope.text.encode import Text, check_text, encode
+from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +101,8 @@ class Maker:
         for number, (text, pair) in enumerate(zip(rows.texts, pairs, strict=True)):
             given = text if rows.pairs is None else (text, pair)
             try:
-                check_text(given, "The text")
+                if not isinstance(given, Tokens):
+                    check_text(given, "The text")
             except InputError as error:
                 read[number] = self._error(rows.start + number, str(error))
                 continue
@@ -117,12 +119,15 @@ class Maker:
                 read[number] = self._error(rows.start + number, str(error))
         return [row for row in read if row is not None]
 
+    def cells(self, read: Sequence[Read], passed: Passed = nothing) -> dict[str, Cells]:
+        """The columns of the features, of those rows that have tokens; `passed` is told of what passes."""
+        texts = [row.tokens for row in read if row.tokens is not None]
+        with kept_memory():
+            return cells(self.workers, texts, self.columns.features, self.budget, passed)
+
     def table(self, block: Block, passed: Passed = nothing) -> pa.Table:
         """The table of a block; `passed` is told of texts and tokens as they pass."""
-        texts = [row.tokens for row in block.read if row.tokens is not None]
-        with kept_memory():
-            made = cells(self.workers, texts, self.columns.features, self.budget, passed)
-        table = self.columns.table(block.rows, block.read, made)
+        table = self.columns.table(block.rows, block.read, self.cells(block.read, passed))
         if self.on_error == "raise":
             self._raise_first(block.rows.start, table.column("error").to_pylist())
         return table

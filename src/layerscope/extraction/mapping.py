@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from layerscope.corpus.rows import Rows
 from layerscope.errors import InputError, unknown
-from layerscope.extraction.cells import cells, check_features
+from layerscope.extraction.cells import check_features, values
 from layerscope.extraction.job import Settings, batch_tokens
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.precision import cast
@@ -18,7 +18,7 @@ from layerscope.extraction.recipe import Recipe
 from layerscope.extraction.table import Columns
 from layerscope.extraction.workers import Workers
 from layerscope.loading.checkpoint import load
-from layerscope.network.memory import Budget, kept_memory
+from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 
 if TYPE_CHECKING:
@@ -90,14 +90,8 @@ class FeatureMap:
         maker = self._ready()
         texts = list(batch[columns["text"]])
         pairs = None if columns["pair"] is None else list(batch[columns["pair"]])
-        read = maker.read(Rows(0, texts, pairs, pa.table({})))
-        tokens = [row.tokens for row in read if row.tokens is not None]
-        with kept_memory():
-            made = cells(maker.workers, tokens, self._settings.features, maker.budget)
-        for name, cell in made.items():
-            for number, why in sorted(cell.empty.items()):
-                raise InputError(f"Row {number} of the batch: {name}: {why}")
-        return {**batch, **{name: cell.values for name, cell in made.items()}}
+        made = maker.cells(maker.read(Rows(0, texts, pairs, pa.table({}))))
+        return {**batch, **values(made, "batch")}
 
     def _ready(self) -> Maker:
         """What makes the cells; in a process that was sent this, the model is loaded at the first batch."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from layerscope.extraction.manifest import Manifest, Part
+from layerscope.extraction.manifest import Part
 
 
 class Bar:
@@ -43,13 +43,14 @@ class Bar:
 
 
 @contextmanager
-def shown(progress: bool | None, count: int | None, manifest: Manifest) -> Iterator[Bar]:
+def shown(progress: bool | None, count: int | None, done: int = 0, what: str = "Extracting") -> Iterator[Bar]:
     """A bar on stderr: if asked for, or by default if that is a terminal.
 
     Args:
         progress: whether to show it; None where a person is watching.
         count: the number of rows, where it is known.
-        manifest: what is there already.
+        done: how many of them are there already.
+        what: is being done.
     """
     if not (sys.stderr.isatty() if progress is None else progress):
         yield Bar()
@@ -66,8 +67,8 @@ def shown(progress: bool | None, count: int | None, manifest: Manifest) -> Itera
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as drawing:
-        task = drawing.add_task("Extracting", total=count, completed=manifest.rows, speed="")
-        yield Bar(drawing, task, manifest.rows)
+        task = drawing.add_task(what, total=count, completed=done, speed="")
+        yield Bar(drawing, task, done)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Showing what was computed: in the terminal and in figures. Nothing is computed here."""
+"""Showing what was computed, in the terminal. Nothing is computed here."""

@@ -87,6 +87,17 @@ def heat(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> Renderable
     return drawn
 
 
+def frame(table: pd.DataFrame, digits: int = 3) -> RenderableType:
+    """A table with its index, row by row; numbers on the right, those that are not whole with so many digits."""
+    drawn = _table(*(str(name or "") for name in table.index.names), *map(str, table.columns))
+    for number, kind in enumerate(table.dtypes, start=table.index.nlevels):
+        drawn.columns[number].justify = "right" if kind.kind in "iuf" else "left"
+    for labels, row in zip(table.index, table.itertuples(index=False), strict=True):
+        names = labels if isinstance(labels, tuple) else (labels,)
+        drawn.add_row(*(escape(_cell(value, digits)) for value in (*names, *row)))
+    return drawn
+
+
 def description(description: Description) -> RenderableType:
     """What a model is."""
     facts = _table("", "")
@@ -196,6 +207,12 @@ def _shaded(value: float, low: float, high: float) -> Text:
     share = min(max((value - low) / (high - low), 0.0), 1.0)
     number = min(int(share * len(_SHADES)), len(_SHADES) - 1)
     return Text(f" {value:.2f} ", style=f"{'white' if number >= 5 else 'black'} on {_SHADES[number]}")
+
+
+def _cell(value: object, digits: int) -> str:
+    if isinstance(value, float | np.floating):
+        return "–" if np.isnan(value) else f"{value:.{digits}f}"
+    return _short(str(value))
 
 
 def _short(text: str, most: int = 40) -> str:

@@ -1,0 +1,227 @@
+"""Drift: how far the vectors of texts move from their static embeddings, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerscope.corpus.corpus import open_corpus
+from layerscope.errors import InputError, ModelError, unknown
+from layerscope.extraction.cells import check_features
+from layerscope.extraction.progress import shown
+from layerscope.extraction.stream import ROWS, Streamed, stream
+from layerscope.reduce.cosine import cosine_of_pairs
+from layerscope.reduce.feature import Feature
+from layerscope.reduce.pooling import POOLER, UNPOOLED, Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from layerscope.corpus.rows import Rows
+    from layerscope.model import Model
+    from layerscope.text.tokens import Tokens
+
+# What each text's vector of a layer is compared with.
+AGAINST = {"static": "the static embeddings (layer 0)", "previous": "the layer before"}
+
+# Of a text that names itself, so many characters.
+_NAME = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Drift:
+    """How n texts move through the layers 1 to L of a model.
+
+    Attributes:
+        model: its name.
+        pooling: how the tokens of a text became one vector.
+        names: what each text is called.
+        static: float32 [text, L], the cosine of layer k with layer 0, the static embeddings; column k-1 is layer k.
+        previous: float32 [text, L], the cosine of layer k with layer k-1.
+        pooler: float32 [text], the cosine of [CLS] in layer 0 with the pooler output; None where the model has
+            no trained pooler, or its tokenizer no [CLS].
+    """
+
+    model: str
+    pooling: str
+    names: tuple[str, ...]
+    static: Array
+    previous: Array
+    pooler: Array | None
+
+    def table(self) -> pd.DataFrame:
+        """One row a text and layer: columns text, layer, static, previous."""
+        import pandas as pd
+
+        texts, layers = self.static.shape
+        return pd.DataFrame(
+            {
+                "text": np.repeat(np.array(self.names, dtype=object), layers),
+                "layer": np.tile(np.arange(1, layers + 1), texts),
+                "static": self.static.reshape(-1),
+                "previous": self.previous.reshape(-1),
+            }
+        )
+
+    def summary(self, against: str = "static") -> pd.DataFrame:
+        """One row a layer: mean, standard deviation and quartiles over the texts.
+
+        Args:
+            against: "static" for the cosine with layer 0, "previous" for that with the layer before.
+        """
+        import pandas as pd
+
+        values = self._against(against)
+        return _described(values).set_index(pd.Index(range(1, values.shape[1] + 1), name="layer"))
+
+    def pooler_summary(self) -> pd.DataFrame:
+        """One row: the cosine of static [CLS] with the pooler output, described as in `summary`.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.pooler is None:
+            raise InputError(f"{self.model} has no trained pooler, or its tokenizer no [CLS].")
+        return _described(self.pooler[:, None]).set_axis(["[CLS] to pooler"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "model": self.model,
+            "pooling": self.pooling,
+            "texts": list(self.names),
+            "static": self.static.tolist(),
+            "previous": self.previous.tolist(),
+            "pooler": None if self.pooler is None else self.pooler.tolist(),
+        }
+
+    def plot(self, against: str = "static", ax: Axes | None = None) -> Axes:
+        """Violins: for each layer how the texts are spread; the line inside joins the medians.
+
+        Args:
+            against: "static" for the cosine with layer 0, "previous" for that with the layer before.
+            ax: where to draw; a new figure if left out.
+        """
+        from layerscope.plots.violins import violins
+
+        values = self._against(against)
+        steps = range(1, values.shape[1] + 1)
+        return violins(
+            {str(k) if against == "static" else f"{k - 1}→{k}": values[:, k - 1] for k in steps},
+            title=f"{self.model}: {len(self.names):,} texts, {self.pooling} pooling",
+            xlabel="layer" if against == "static" else "step",
+            ylabel=f"cosine with {AGAINST[against]}",
+            ax=ax,
+        )
+
+    def _against(self, against: str) -> Array:
+        if against not in AGAINST:
+            raise unknown("side to compare with", against, AGAINST)
+        return self.static if against == "static" else self.previous
+
+
+def drift(
+    model: Model,
+    texts: Any,
+    pooling: str = "mean",
+    *,
+    text: str | None = None,
+    id: str | None = None,
+    unit: str = "line",
+    long: str = "window",
+    progress: bool | None = None,
+) -> Drift:
+    """How each text's vector moves through the layers: its cosine with the static embedding, and layer to layer.
+
+    The texts pass in batches, and of each only its cosines are kept, so that any number of them fits.
+
+    Args:
+        model: any model.
+        texts: texts, a table, files: whatever `open_corpus` takes.
+        pooling: how the tokens of a text become one vector; special tokens are pooled with the others.
+        text: the column of texts, where there are several columns.
+        id: a column that names the texts; without it they are named by their beginning.
+        unit: what a text is in text files: a "line", a "paragraph" or a "document".
+        long: what to do with texts longer than the context window: "window", "cut" or "error". The [CLS] and
+            the pooler output of a text in several windows are NaN: there is none of the whole.
+        progress: show a bar on stderr; if left out, when that is a terminal.
+
+    Raises:
+        InputError: no texts, or one that cannot be run.
+        ModelError: a pooling that the model does not give.
+
+    >>> import layerscope as ls
+    >>> found = ls.drift(ls.load(), ["Seeing is believing.", "A ghost."])
+    >>> found.static.shape, bool((found.static[:, -1] < found.static[:, 0]).all())
+    ((2, 6), True)
+    """
+    corpus = open_corpus(texts, text=text, id=id, unit=unit)
+    if corpus.has_pairs:
+        raise InputError("Drift is of single texts; these are pairs.")
+    if pooling in (*UNPOOLED, POOLER):
+        raise InputError(f"Drift needs a pooling that every layer has, such as mean; not {pooling!r}.")
+    every = Feature(pooling, "all")
+    check_features(model, [every])
+    ends = _ends(model)
+    features = [every, *(end for end in ends if end.pooling != pooling)]
+    names: list[str] = []
+    static, previous, pooler = [], [], []
+    with shown(progress, corpus.count, what="Drift") as bar:
+        for block in stream(model, corpus.chunks(ROWS), features, long=long, passed=bar.passed):
+            layers = np.stack([block.values(name) for name in every.columns(model.num_layers)], axis=1)
+            static.append(cosine_of_pairs(layers[:, :1], layers[:, 1:]))
+            previous.append(cosine_of_pairs(layers[:, :-1], layers[:, 1:]))
+            if ends:
+                pooler.append(_to_pooler(block, *(end.columns(model.num_layers)[0] for end in ends)))
+            names += _names(block.rows, id)
+    if not names:
+        raise InputError(f"There is nothing to compare: {corpus.name} has no texts.")
+    return Drift(
+        model=model.name,
+        pooling=pooling,
+        names=tuple(names),
+        static=np.concatenate(static),
+        previous=np.concatenate(previous),
+        pooler=np.concatenate(pooler) if pooler else None,
+    )
+
+
+def _ends(model: Model) -> tuple[Feature, ...]:
+    """The static [CLS] and the pooler output, if the model has both."""
+    ends = (Feature("cls", "0"), Feature(POOLER))
+    try:
+        check_features(model, ends)
+    except ModelError:
+        return ()
+    return ends
+
+
+def _to_pooler(block: Streamed, static: str, pooler: str) -> Array:
+    """[text], NaN for texts in several windows."""
+    found = cosine_of_pairs(
+        np.asarray(block.columns[static].values), np.asarray(block.columns[pooler].values)
+    )
+    found[list(block.columns[pooler].empty)] = np.nan
+    return found
+
+
+def _names(rows: Rows, id: str | None) -> Iterable[str]:
+    """What the texts of some rows are called."""
+    if id is not None:
+        return map(str, rows.kept.column(id).to_pylist())
+    return (one if len(one) <= _NAME else one[: _NAME - 1] + "…" for one in map(_text, rows.texts))
+
+
+def _text(one: str | Tokens) -> str:
+    return " ".join((one if isinstance(one, str) else one.text).split())
+
+
+def _described(values: Array) -> pd.DataFrame:
+    """Mean, standard deviation and quartiles of each column of values [text, column], NaN left out."""
+    import pandas as pd
+
+    return pd.DataFrame(values.astype(np.float64)).describe().T.drop(columns="count")

@@ -1,0 +1,63 @@
+"""layerscope drift SOURCE…."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from layerscope.cli.extract import Long, Sources, Text
+from layerscope.cli.figures import Png, Svg, check_figures, write_figures
+from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.output import show, show_json
+from layerscope.errors import InputError
+
+NAME = "drift"
+EXAMPLES = """Examples:\n
+  layerscope drift poems.jsonl --text text --id title --png drift.png\n
+  layerscope drift novel.txt --unit paragraph --against previous\n
+  layerscope drift reviews.csv --text review --pooling last --model SmolLM2.gguf --json"""
+
+
+@with_model
+def command(
+    model: ModelOptions,
+    source: Sources = None,
+    text: Text = None,
+    id: Annotated[str | None, typer.Option("--id", help="A column that names the texts.")] = None,
+    unit: Annotated[
+        str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")
+    ] = "line",
+    pooling: Annotated[str, typer.Option(help="How tokens become the vector of a text.")] = "mean",
+    against: Annotated[
+        str,
+        typer.Option(help="What the figure compares with: static (layer 0) or previous (the layer before)."),
+    ] = "static",
+    long: Long = "window",
+    png: Png = None,
+    svg: Svg = None,
+    as_json: Json = False,
+) -> None:
+    """How far texts move from their static embeddings, layer by layer."""
+    if not source:
+        raise InputError("Give what to read: layerscope drift poems.jsonl --text text")
+    check_figures(png, svg)
+    from layerscope.analysis.drift import AGAINST, drift
+    from layerscope.corpus.files import Files
+    from layerscope.errors import unknown
+
+    if against not in AGAINST:
+        raise unknown("side to compare with", against, AGAINST)
+    found = drift(model.load(), Files(tuple(source)), pooling, text=text, id=id, unit=unit, long=long)
+    write_figures(lambda: found.plot(against), png, svg)
+    if as_json:
+        show_json(found.to_dict())
+        return
+    from layerscope.view import terminal
+
+    for side, title in AGAINST.items():
+        show(terminal.heading(f"Cosine with {title}, {len(found.names):,} texts, {pooling} pooling"))
+        show(terminal.frame(found.summary(side)))
+    if found.pooler is not None:
+        show(terminal.heading("[CLS]: cosine of the static embedding with the pooler output"))
+        show(terminal.frame(found.pooler_summary()))

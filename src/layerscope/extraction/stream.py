@@ -1,0 +1,87 @@
+"""Feature columns of a corpus in memory, block by block, for those who reduce them further and keep little."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from layerscope.extraction.ahead import ahead
+from layerscope.extraction.cells import Cells, check_features, values
+from layerscope.extraction.job import batch_tokens
+from layerscope.extraction.maker import Maker
+from layerscope.extraction.table import Columns
+from layerscope.extraction.vectors import Passed, nothing
+from layerscope.extraction.workers import Workers
+from layerscope.network.memory import Budget
+from layerscope.reduce.feature import Feature
+from layerscope.reduce.pooling import Array
+from layerscope.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from layerscope.corpus.rows import Rows
+    from layerscope.model import Model
+
+# Rows that a corpus is read in.
+ROWS = 4096
+
+# Blocks that are tokenised ahead.
+_WAITING = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Streamed:
+    """What one block of a corpus gave.
+
+    Attributes:
+        rows: its rows.
+        tokens: those of each.
+        columns: the cells of each feature's columns, by their names.
+    """
+
+    rows: Rows
+    tokens: list[Tokens]
+    columns: dict[str, Cells]
+
+    def values(self, column: str) -> Array:
+        """float32 [row, width] of a column of which every row must have a value; not of "tokens" or "words".
+
+        Raises:
+            InputError: a row has none; the message says which, and why.
+        """
+        return np.asarray(values({column: self.columns[column]}, "corpus", self.rows.start)[column])
+
+
+def stream(
+    model: Model,
+    rows: Iterable[Rows],
+    features: Sequence[Feature],
+    *,
+    has_pairs: bool = False,
+    long: str = "window",
+    passed: Passed = nothing,
+) -> Iterator[Streamed]:
+    """The columns of features for these rows, in order, from one pass; only some blocks are in memory at once.
+
+    Args:
+        model: what computes them.
+        rows: of a corpus; texts may also be `Tokens`, with words of one's own.
+        features: what to compute.
+        has_pairs: whether the rows have pairs.
+        long: what to do with texts longer than the context window: "window", "cut" or "error".
+        passed: called with the numbers of texts and tokens after each batch.
+
+    Raises:
+        InputError: a row that cannot be run; the message says which, and why.
+        ModelError: the model does not give these features.
+    """
+    check_features(model, features)
+    columns = Columns.of(model, features, pa.schema([]), has_pairs, "float32")
+    maker = Maker(Workers(model), columns, long, "raise", Budget(batch_tokens(model)))
+    with ahead((block for part in rows for block in maker.blocks(part)), _WAITING) as blocks:
+        for block in blocks:
+            tokens = [one.tokens for one in block.read if one.tokens is not None]
+            yield Streamed(block.rows, tokens, maker.cells(block.read, passed))

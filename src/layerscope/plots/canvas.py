@@ -1,0 +1,70 @@
+"""The sheet that figures are drawn on; made without pyplot, so that no window or state is involved."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from layerscope.errors import MissingExtraError
+from layerscope.writing import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# One order of colours for kinds of things, distinct for colour-blind readers (seaborn's "colorblind").
+PALETTE = "colorblind"
+
+# From little to much.
+SHADES = "Blues"
+
+_DOTS_PER_INCH = 150
+
+
+def seaborn() -> Any:
+    """The module seaborn.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import seaborn
+    except ImportError as error:
+        raise MissingExtraError("seaborn", "plots") from error
+    return seaborn
+
+
+def figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    seaborn()
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def axes(width: float, height: float) -> Axes:
+    """The Axes of a new figure, in inches."""
+    return figure(width, height).subplots()
+
+
+def label(ax: Axes, title: str, xlabel: str, ylabel: str) -> None:
+    """Say what is drawn; a long title breaks into lines."""
+    ax.set_title(title, fontsize=10, wrap=True)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+
+
+def save(ax: Axes, path: str | Path) -> None:
+    """Write the figure that an Axes is in, in the format that the file's name ends with; whole or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    path = Path(path)
+    drawn = BytesIO()
+    # Without a date the same figure is the same file.
+    about = {"Date": None} if path.suffix == ".svg" else None
+    sheet = ax.get_figure(root=True)
+    assert sheet is not None
+    sheet.savefig(drawn, dpi=_DOTS_PER_INCH, format=path.suffix.removeprefix("."), metadata=about)
+    write_whole(path, lambda to: to.write_bytes(drawn.getvalue()))
