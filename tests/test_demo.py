@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from layerscope import samples
-from layerscope.demo import _beside, demo
+from layerscope.demo import demo
 from layerscope.errors import InputError
+from layerscope.writing import write_whole
 
 
 def test_what_is_written_is_what_was_computed(model, tmp_path):
@@ -39,7 +40,7 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path):
         raise OSError(28, "No space left on device")
 
     with pytest.raises(InputError, match="a.csv cannot be written: No space left on device"):
-        _beside(tmp_path / "a.csv", fail)
+        write_whole(tmp_path / "a.csv", fail)
     assert (tmp_path / "a.csv").read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
