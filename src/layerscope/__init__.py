@@ -16,9 +16,18 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from layerscope import algebra as algebra
     from layerscope import samples as samples
+    from layerscope.analysis.anatomy import anatomy as anatomy
+    from layerscope.analysis.attention import attention as attention
+    from layerscope.analysis.attention import heads as heads
+    from layerscope.analysis.attention import partners as partners
     from layerscope.analysis.drift import drift as drift
     from layerscope.analysis.embeddings import embeddings as embeddings
+    from layerscope.analysis.head_search import head_search as head_search
+    from layerscope.analysis.lens import lens as lens
+    from layerscope.analysis.neighbours import neighbours as neighbours
+    from layerscope.analysis.senses import senses as senses
     from layerscope.analysis.similarity import similarity as similarity
     from layerscope.analysis.verify import verify as verify
     from layerscope.errors import LayerscopeError as LayerscopeError
@@ -29,6 +38,8 @@ if TYPE_CHECKING:
     from layerscope.loading.checkpoint import load as load
     from layerscope.loading.checkpoint import wrap as wrap
     from layerscope.model import Model as Model
+    from layerscope.probing.layer_features import LayerFeatures as LayerFeatures
+    from layerscope.probing.sweep import sweep as sweep
     from layerscope.reduce.feature import Feature as Feature
     from layerscope.reduce.pooling import pooling as pooling
     from layerscope.reduce.pooling import weighting as weighting
@@ -49,12 +60,23 @@ _HOMES = {
     "Feature": "reduce.feature",
     "similarity": "analysis.similarity",
     "drift": "analysis.drift",
+    "senses": "analysis.senses",
+    "neighbours": "analysis.neighbours",
     "embeddings": "analysis.embeddings",
+    "lens": "analysis.lens",
+    "anatomy": "analysis.anatomy",
+    "partners": "analysis.attention",
+    "attention": "analysis.attention",
+    "heads": "analysis.attention",
+    "head_search": "analysis.head_search",
     "verify": "analysis.verify",
     "extract": "extraction.extract",
     "open_features": "extraction.features",
     "FeatureMap": "extraction.mapping",
     "plan": "extraction.plan",
+    "sweep": "probing.sweep",
+    "LayerFeatures": "probing.layer_features",
+    "algebra": "algebra",
     "samples": "samples",
     "LayerscopeError": "errors",
 }
@@ -66,7 +88,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'layerscope' has no attribute {name!r}")
     home = importlib.import_module(f"layerscope.{_HOMES[name]}")
-    value = home if name == "samples" else getattr(home, name)
+    value = home if name == _HOMES[name] else getattr(home, name)
     globals()[name] = value
     return value
 

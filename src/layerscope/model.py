@@ -54,6 +54,9 @@ class Model:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, lock=threading.RLock(), _sites={})
 
+    def __sklearn_clone__(self) -> Model:
+        return self  # as a parameter of an estimator, whose clones share it
+
     def __repr__(self) -> str:
         return (
             f"Model({self.name!r}: {self.kind}, {self.num_layers} layers, {self.num_heads} heads, "

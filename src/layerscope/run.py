@@ -73,6 +73,11 @@ def run_many(
 def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
     """One pass over a batch: its outputs, padded; axes as in `outputs.AXES`, the text's after the layer's."""
     caught, output = passing(model, batch, wanted, lambda _key, tensor: tensor)
+    widths = {tensor.shape[-1] for (name, _), tensor in caught.items() if name == "hidden_states"}
+    if len(widths) > 1:
+        raise ModelError(
+            f"{model.name} cannot be read: its hidden states are of different widths, {sorted(widths)}."
+        )
     outputs = _stacked(caught)
     if wanted.logits:
         outputs["logits"] = as_array(_logits(model, output))
@@ -215,6 +220,7 @@ def _trace(
         windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
         outputs=outputs,
         missing=why_missing(model, wanted.layers, target is not None, len(parts)),
+        network=model,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class Trace:
             fits the context window.
         outputs: the arrays by name.
         missing: for outputs that are not there, why.
+        network: the model itself, for what goes on from its states (the lens); a pickled trace leaves it behind.
     """
 
     model: str
@@ -62,6 +63,10 @@ class Trace:
     windows: tuple[tuple[int, int], ...]
     outputs: Mapping[str, Array]
     missing: Mapping[str, str]
+    network: Model | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"network": None}
 
     @property
     def hidden_states(self) -> Array:

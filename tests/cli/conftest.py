@@ -14,6 +14,7 @@ def command(capsys, monkeypatch):
     """Run the command: exit code, stdout, stderr."""
 
     def run(*words, stdin=""):
+        monkeypatch.delenv("COLUMNS", raising=False)  # the width of a pipe, whatever runs the tests
         monkeypatch.setattr(sys, "argv", ["layerscope", *map(str, words)])
         monkeypatch.setattr(
             sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin if isinstance(stdin, bytes) else stdin.encode()))

@@ -52,6 +52,15 @@ def test_the_wanted_call_is_caught_and_the_pass_stops_there():
     assert hooks(network) == 0
 
 
+def test_where_no_tensor_passes_nothing_is_caught():
+    sites = {
+        ("s", 1): Site("block", 0, "out", ("states", 7)),
+        ("s", 2): Site("block", 0, "out", ("states", 0)),
+    }
+    caught, _ = capture(Twice(), {"x": torch.zeros(1, 3)}, sites, keep, whole=True)
+    assert caught == {}
+
+
 def test_nothing_wanted_still_runs_a_whole_pass():
     network = Twice()
     caught, output = capture(network, {"x": torch.zeros(1, 3)}, {}, keep, whole=True)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from layerscope.errors import InputError
-from layerscope.reduce.attention import merge, one_head, strongest, units
+from layerscope.reduce.attention import merge, one_head, units
 
 TEXT = "Then I tried to find some way of embracing my mother's ghost."
 
@@ -48,17 +48,6 @@ def test_a_token_of_several_words_is_shared_between_them(decoder):
     assert own.labels == ("Wait", ".", ".", ".")
     np.testing.assert_allclose(own.shares.sum(axis=0), 1)
     np.testing.assert_allclose(own.shares[1:, 1], 1 / 3)
-
-
-def test_strongest_leaves_special_tokens_out(model):
-    trace = model.run(TEXT, attention=True)
-    rows = units(trace.tokens, "token")
-    table = strongest(trace.attention(1, "max"), rows, rows)
-    assert len(table) == 15
-    assert not set(table["to"]) & {"[CLS]", "[SEP]"}
-    inner = trace.attentions[0].max(0)[1:-1, 1:-1]  # the first seed's way
-    np.testing.assert_allclose(table["weight"], inner.max(axis=1))
-    assert list(table["to"]) == [trace.tokens.strings[1:-1][i] for i in inner.argmax(axis=1)]
 
 
 def test_errors(model):

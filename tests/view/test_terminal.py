@@ -2,7 +2,6 @@ import io
 
 import numpy as np
 import pandas as pd
-import pytest
 from rich.console import Console
 
 from layerscope.analysis.look import look
@@ -13,14 +12,6 @@ def printed(renderable, width=100):
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
     console.print(renderable)
     return console.file.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("string", "shown"),
-    [(" ghost", "·ghost"), ("\n", "⏎"), ("a\tb", "a⇥b"), ("", "∅"), ("\x00", "\\x00"), ("é", "é")],
-)
-def test_white_space_is_made_visible(string, shown):
-    assert terminal.visible(string) == shown
 
 
 def test_what_looks_like_markup_is_text(model):

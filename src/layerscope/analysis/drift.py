@@ -16,6 +16,7 @@ from layerscope.extraction.stream import ROWS, Streamed, stream
 from layerscope.reduce.cosine import cosine_of_pairs
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLER, UNPOOLED, Array
+from layerscope.shown import shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from layerscope.corpus.rows import Rows
     from layerscope.model import Model
-    from layerscope.text.tokens import Tokens
 
 # What each text's vector of a layer is compared with.
 AGAINST = {"static": "the static embeddings (layer 0)", "previous": "the layer before"}
@@ -213,11 +213,8 @@ def _names(rows: Rows, id: str | None) -> Iterable[str]:
     """What the texts of some rows are called."""
     if id is not None:
         return map(str, rows.kept.column(id).to_pylist())
-    return (one if len(one) <= _NAME else one[: _NAME - 1] + "…" for one in map(_text, rows.texts))
-
-
-def _text(one: str | Tokens) -> str:
-    return " ".join((one if isinstance(one, str) else one.text).split())
+    texts = (one if isinstance(one, str) else one.text for one in rows.texts)
+    return (shorten(" ".join(text.split()), _NAME) for text in texts)
 
 
 def _described(values: Array) -> pd.DataFrame:

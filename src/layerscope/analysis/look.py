@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.analysis.attention import partners
 from layerscope.errors import InputError
-from layerscope.reduce.attention import strongest, units, without_sink
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
@@ -38,8 +38,7 @@ class Look:
         model: the model's name.
         tokens: its tokens.
         attention: for each layer that was chosen, from each word the word that it attends to most (over the
-            heads the strongest; special tokens, and a decoder's first token, left out): columns "from", "to",
-            "weight".
+            heads the strongest; special tokens, and a decoder's first token, left out): columns as of `partners`.
         lengths: float32 [layer, token], the length (Euclidean norm) of every vector; layer 0 first.
         predictions: for a decoder what follows the text, for a masked-language model what stands at each mask.
         note: what else one should know, None if nothing.
@@ -94,11 +93,9 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
         )
     has_logits = model.has_head and not model.untrained_head and model.kind != "encoder-decoder"
     trace = model.run(text, pair, attention=True, logits=has_logits)
-    rows = units(trace.tokens, "word")
-    if model.kind == "decoder":
-        rows = without_sink(rows)
+    table = partners(trace).table()
     attention = {
-        layer: strongest(trace.attention(layer, head="max", unit="word"), rows, rows)
+        layer: table[table["layer"] == layer].drop(columns="layer").reset_index(drop=True)
         for layer in chosen
         if layer > 0
     }

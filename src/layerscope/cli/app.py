@@ -10,7 +10,23 @@ from typing import Annotated, Any
 import typer
 
 from layerscope import __version__
-from layerscope.cli import compare, demo, describe, drift, extract, look, plan, tokens, verify
+from layerscope.cli import (
+    anatomy,
+    attention,
+    compare,
+    demo,
+    describe,
+    drift,
+    extract,
+    lens,
+    look,
+    neighbours,
+    plan,
+    senses,
+    sweep,
+    tokens,
+    verify,
+)
 from layerscope.cli.output import note
 from layerscope.errors import LayerscopeError
 
@@ -32,7 +48,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (tokens, describe, look, compare, drift, extract, plan, verify, demo):
+for verb in (
+    tokens,
+    describe,
+    look,
+    lens,
+    attention,
+    compare,
+    anatomy,
+    drift,
+    senses,
+    neighbours,
+    extract,
+    plan,
+    sweep,
+    verify,
+    demo,
+):
     app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.command)
 
 

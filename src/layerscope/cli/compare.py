@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 NAME = "compare"
 EXAMPLES = """Examples:\n
   layerscope compare "President greets the press in Chicago" "Obama speaks to media in Illinois"\n
-  layerscope compare "a river bank" "a savings bank" --layer 3 --json"""
+  layerscope compare "a river bank" "a savings bank" --layer 3 --json\n
+  layerscope compare "a river bank" "a savings bank" --png bank.png"""
 
 
 @with_model
@@ -27,23 +29,28 @@ def command(
     pooling: Annotated[
         str, typer.Option(help="How tokens become the vector of a text: mean, max, cls, last, …")
     ] = "mean",
+    png: Png = None,
+    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """How alike two texts are, and their words: cosine similarity, higher is closer."""
+    check_figures(png, svg)
     loaded = model.load()
     from layerscope.analysis.similarity import compare
+    from layerscope.plots.heat import heats
 
     texts, words = compare(loaded, a, b, layer=layer, pooling=pooling)
+    titles = (f"Texts (pooling {pooling}, layer {layer})", f"Words (layer {layer})")
+    write_figures(lambda: heats(dict(zip(titles, (texts, words), strict=True))).axes[0], png, svg)
     if as_json:
         sides = {"model": loaded.name, "layer": layer, "pooling": pooling, "a": a, "b": b}
         show_json(sides | {"texts": _cells(texts), "words": _cells(words)})
         return
     from layerscope.view import terminal
 
-    show(terminal.heading(f"Texts (pooling {pooling}, layer {layer})"))
-    show(terminal.heat(texts))
-    show(terminal.heading("Words"))
-    show(terminal.heat(words))
+    for title, table in zip(titles, (texts, words), strict=True):
+        show(terminal.heading(title))
+        show(terminal.heat(table))
 
 
 def _cells(table: pd.DataFrame) -> dict[str, Any]:

@@ -6,11 +6,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from layerscope.extraction.manifest import Part
+
+T = TypeVar("T")
 
 
 class Bar:
@@ -69,6 +71,17 @@ def shown(progress: bool | None, count: int | None, done: int = 0, what: str = "
     with Progress(*columns, console=Console(stderr=True)) as drawing:
         task = drawing.add_task(what, total=count, completed=done, speed="")
         yield Bar(drawing, task, done)
+
+
+def tracked(items: Sequence[T], what: str, progress: bool | None) -> Iterator[T]:
+    """The items, and on stderr a bar of them: if asked for, or by default if that is a terminal."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, what, console=Console(stderr=True))
 
 
 @contextmanager

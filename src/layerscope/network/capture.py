@@ -1,8 +1,8 @@
-"""The only hooks: tensors caught as they pass through the network, and the pass stopped when all are in."""
+"""The only hooks: tensors caught as they pass through the network, the pass stopped when all are in; others put in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -103,7 +103,9 @@ def capture(
 
     def see(module: str, call: int, side: Side, value: Any) -> None:
         for key, path in waiting.pop((module, call, side), ()):
-            caught[key] = take(key, _follow(value, path))
+            tensor = _follow(value, path)
+            if tensor is not None:
+                caught[key] = take(key, tensor)
         if not waiting and not whole:
             raise _Stop
 
@@ -123,6 +125,34 @@ def observe(hf: Any, inputs: Mapping[str, Any], see: See, until: Site) -> None:
 
     with watch(hf, None, see_or_stop), suppress(_Stop):
         hf(**inputs)
+
+
+@contextmanager
+def substituted(hf: Any, outputs: Mapping[str, Sequence[Any]]) -> Iterator[None]:
+    """Modules give these outputs in turn, one a call, and do not run; later calls are as ever, as is all afterwards."""
+    before = {name: vars(hf.get_submodule(name)).get("forward") for name in outputs}
+
+    def instead(name: str) -> Callable[..., Any]:
+        forward, waiting = hf.get_submodule(name).forward, iter(outputs[name])
+
+        def give(*args: Any, **kwargs: Any) -> Any:
+            for output in waiting:
+                return output
+            return forward(*args, **kwargs)
+
+        return give
+
+    try:
+        for name in outputs:
+            hf.get_submodule(name).forward = instead(name)
+        yield
+    finally:
+        for name, forward in before.items():
+            own = vars(hf.get_submodule(name))
+            if forward is None:
+                own.pop("forward", None)
+            else:
+                own["forward"] = forward
 
 
 @contextmanager
@@ -174,8 +204,11 @@ def _submodules(hf: Any, names: Iterable[str]) -> dict[str, torch.nn.Module]:
     return found
 
 
-def _follow(value: Any, path: Path) -> torch.Tensor:
+def _follow(value: Any, path: Path) -> torch.Tensor | None:
+    """The tensor at the end of a path, None where there is none."""
     for step in path:
-        value = value[step]
-    assert isinstance(value, torch.Tensor)
-    return value
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            return None
+    return value if isinstance(value, torch.Tensor) else None

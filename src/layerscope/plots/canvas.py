@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import MissingExtraError
@@ -20,6 +21,9 @@ PALETTE = "colorblind"
 SHADES = "Blues"
 
 _DOTS_PER_INCH = 150
+
+# Letters of a title that an inch holds, at the least.
+_LETTERS = 13
 
 
 def seaborn() -> Any:
@@ -49,8 +53,11 @@ def axes(width: float, height: float) -> Axes:
 
 
 def label(ax: Axes, title: str, xlabel: str, ylabel: str) -> None:
-    """Say what is drawn; a long title breaks into lines."""
-    ax.set_title(title, fontsize=10, wrap=True)
+    """Say what is drawn; a title that is too long for the Axes breaks into lines, a path in it too."""
+    sheet = ax.get_figure(root=True)
+    assert sheet is not None
+    width = sheet.get_figwidth() * ax.get_position().width
+    ax.set_title(fill(title, max(int(width * _LETTERS), 16)), fontsize=10, parse_math=False)
     ax.set(xlabel=xlabel, ylabel=ylabel)
 
 
@@ -61,10 +68,14 @@ def save(ax: Axes, path: str | Path) -> None:
         InputError: the file cannot be written.
     """
     path = Path(path)
+    import matplotlib as mpl
+
     drawn = BytesIO()
-    # Without a date the same figure is the same file.
-    about = {"Date": None} if path.suffix == ".svg" else None
     sheet = ax.get_figure(root=True)
     assert sheet is not None
-    sheet.savefig(drawn, dpi=_DOTS_PER_INCH, format=path.suffix.removeprefix("."), metadata=about)
+    kind = path.suffix.removeprefix(".").lower()
+    # Without a date, and with names that are not random, the same figure is the same file.
+    about = {"Date": None} if kind == "svg" else None
+    with mpl.rc_context({"svg.hashsalt": "layerscope"}):
+        sheet.savefig(drawn, dpi=_DOTS_PER_INCH, format=kind, metadata=about)
     write_whole(path, lambda to: to.write_bytes(drawn.getvalue()))

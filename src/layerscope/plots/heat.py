@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from layerscope.plots.canvas import SHADES, figure, label, seaborn
+from layerscope.shown import shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 # Inches that a cell of a heat map takes, and its labels beside it.
 _CELL = (0.62, 0.42)
 _LABELS = (2.6, 1.6)
+
+# Characters of a label that are shown across and down.
+_ACROSS, _DOWN = 24, 40
 
 
 def heat(
@@ -41,8 +47,13 @@ def heat(
         cbar_kws={"label": meaning},
     )
     label(ax, title, "", "")
-    ax.tick_params(axis="x", rotation=40)
+    for names, axis, most in ((table.columns, ax.xaxis, _ACROSS), (table.index, ax.yaxis, _DOWN)):
+        axis.set_ticks(
+            np.arange(len(names)) + 0.5, [shorten(str(name), most) for name in names], parse_math=False
+        )
     ax.tick_params(axis="y", rotation=0)
+    for tick in ax.get_xticklabels():
+        tick.set(rotation=40, ha="right", rotation_mode="anchor")
     return ax
 
 

@@ -13,7 +13,7 @@ from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 UNITS = ("token", "word")
 
@@ -97,23 +97,3 @@ def merge(attention: Array, queries: Array, keys: Array) -> Array:
     """
     from_tokens = queries / queries.sum(axis=1, keepdims=True)
     return np.asarray(from_tokens @ attention @ keys.T)
-
-
-def strongest(attention: pd.DataFrame, rows: Units, columns: Units) -> pd.DataFrame:
-    """For each word of an attention table the word that it attends to most; what is no word is left out.
-
-    Returns:
-        a table with columns "from", "to" and "weight".
-    """
-    import pandas as pd
-
-    weights = attention.to_numpy()[np.ix_(rows.is_word, columns.is_word)]
-    names = np.array(columns.labels, dtype=object)[columns.is_word]
-    best = weights.argmax(axis=1) if weights.size else np.empty(0, dtype=int)
-    return pd.DataFrame(
-        {
-            "from": np.array(rows.labels, dtype=object)[rows.is_word],
-            "to": names[best],
-            "weight": weights[np.arange(len(best)), best],
-        }
-    )

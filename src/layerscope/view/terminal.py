@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from layerscope.shown import shorten, visible
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -26,11 +28,8 @@ if TYPE_CHECKING:
 _SHADES = ("#f7fbff", "#deebf7", "#c6dbef", "#9ecae1", "#6baed6", "#4292c6", "#2171b5", "#08519c")
 _BAR = 30
 
-
-def visible(string: str) -> str:
-    """A token with its white space made visible: " ghost" as "·ghost", a newline as "⏎"."""
-    shown = string.replace(" ", "·").replace("\n", "⏎").replace("\t", "⇥").replace("\r", "␍")
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown) or "∅"
+# Characters of a cell.
+_MOST = 40
 
 
 def tokens(tokens: Tokens) -> RenderableType:
@@ -79,11 +78,11 @@ def facts(values: Mapping[str, object]) -> RenderableType:
 
 def heat(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> RenderableType:
     """A table of numbers, shaded from `low` to `high`."""
-    drawn = _table("", *(_short(str(name)) for name in table.columns))
+    drawn = _table("", *(shorten(str(name), _MOST) for name in table.columns))
     for column in drawn.columns[1:]:
         column.justify = "right"
     for name, row in zip(table.index, table.to_numpy(), strict=True):
-        drawn.add_row(escape(_short(str(name))), *(_shaded(float(value), low, high) for value in row))
+        drawn.add_row(escape(shorten(str(name), _MOST)), *(_shaded(float(value), low, high) for value in row))
     return drawn
 
 
@@ -212,11 +211,7 @@ def _shaded(value: float, low: float, high: float) -> Text:
 def _cell(value: object, digits: int) -> str:
     if isinstance(value, float | np.floating):
         return "–" if np.isnan(value) else f"{value:.{digits}f}"
-    return _short(str(value))
-
-
-def _short(text: str, most: int = 40) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return shorten(str(value), _MOST)
 
 
 def _table(*columns: str | Sequence[str]) -> Table:

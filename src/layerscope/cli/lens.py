@@ -1,0 +1,55 @@
+"""layerscope lens TEXT."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from layerscope.cli.figures import Png, Svg, check_figures, write_figures
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, read_text, with_model
+from layerscope.cli.output import show, show_json
+
+NAME = "lens"
+EXAMPLES = """Examples:\n
+  layerscope lens "The capital of France is" --model SmolLM2.gguf --png lens.png\n
+  layerscope lens "The capital of France is" --model SmolLM2.gguf --position -1 -k 10\n
+  layerscope lens "Paris is the [MASK] of France." --model google-bert/bert-base-uncased\n
+  layerscope lens "A house." --target "Ein Haus." --model google-t5/t5-small"""
+
+
+@with_model
+def command(
+    model: ModelOptions,
+    text: TextArgument = None,
+    pair: Pair = None,
+    target: Annotated[str | None, typer.Option(help="What an encoder-decoder's decoder is to read.")] = None,
+    position: Annotated[
+        int | None, typer.Option(help="Look at one position in detail, from 0; -1 is the last.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="How many tokens of each layer.", min=1)] = 5,
+    png: Png = None,
+    svg: Svg = None,
+    as_json: Json = False,
+) -> None:
+    """What each layer would predict at each position (the logit lens)."""
+    given = read_text(text)
+    check_figures(png, svg)
+    loaded = model.load()
+    from layerscope.analysis.lens import lens
+
+    found = lens(loaded.run(given, pair, target), k)
+    if position is not None:
+        found.table(position)  # raises before anything is drawn
+    write_figures(found.plot, png, svg)
+    if as_json:
+        show_json(found.to_dict())
+        return
+    from layerscope.view.lens import lens as grid
+    from layerscope.view.lens import lens_at
+
+    show(grid(found) if position is None else lens_at(found, position))
+    show(
+        "At the last layer these are the model's own predictions: the logits differ by at most "
+        f"{found.difference:.1g}."
+    )

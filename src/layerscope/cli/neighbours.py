@@ -1,0 +1,102 @@
+"""layerscope neighbours TOKEN…."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from layerscope.cli.figures import Png, Svg, check_figures, write_figures
+from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.output import show, show_json
+from layerscope.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from layerscope.analysis.neighbours import Neighbours
+
+NAME = "neighbours"
+EXAMPLES = """Examples:\n
+  layerscope neighbours ghost spirit\n
+  layerscope neighbours " to" --metric dot --matrix output --model SmolLM2.gguf\n
+  layerscope neighbours --ids 5745 -k 20 --png ghost.png"""
+
+
+@with_model
+def command(
+    model: ModelOptions,
+    token: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help='Tokens or words: " to" is a token with its space, others are read as the nearest that there is.',
+            show_default=False,
+        ),
+    ] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="TOKENs are ids, not strings.")] = False,
+    k: Annotated[int, typer.Option("-k", help="How many.", min=1)] = 10,
+    matrix: Annotated[
+        str, typer.Option(help="input (where tokens are looked up) or output (the head's).")
+    ] = "input",
+    metric: Annotated[str, typer.Option(help="cosine, or dot.")] = "cosine",
+    png: Png = None,
+    svg: Svg = None,
+    as_json: Json = False,
+) -> None:
+    """The nearest rows of the embedding matrix to tokens or words."""
+    if not token:
+        raise InputError("Give a token or a word: layerscope neighbours ghost")
+    queries = [_id(one) for one in token] if ids else token
+    check_figures(png, svg)
+    loaded = model.load()
+    from layerscope.analysis.neighbours import neighbours
+
+    found = [neighbours(loaded, query, k, matrix, metric) for query in queries]
+    write_figures(lambda: _drawn(found), png, svg)
+    if as_json:
+        show_json([one.to_dict() for one in found])
+        return
+    from layerscope.shown import visible
+    from layerscope.view import terminal
+
+    for one in found:
+        show(terminal.heading(f"Nearest to {one.query}, by {metric}"))
+        table = one.table()
+        show(terminal.frame(table.assign(token=table["token"].map(visible))))
+    show(terminal.heading(_about(found[0])))
+
+
+def _id(written: str) -> int:
+    try:
+        return int(written)
+    except ValueError as error:
+        raise InputError(f"With --ids a TOKEN is a whole number, such as 5745; not {written!r}.") from error
+
+
+def _about(one: Neighbours) -> str:
+    """One line on the matrix and on the rows that were left out."""
+    tied = {
+        True: "the output matrix is the same",
+        False: "the output matrix is another",
+        None: "no output matrix",
+    }
+    said = [f"{one.matrix.capitalize()} embeddings of {one.model}"]
+    said.append(tied[one.tied].replace("output", "input" if one.matrix == "output" else "output"))
+    if one.rows_unused:
+        said.append(f"{one.rows_unused:,} rows of no token left out")
+    if one.rows_of_zeros:
+        said.append(f"{one.rows_of_zeros:,} rows of zeros left out")
+    return "; ".join(said)
+
+
+def _drawn(found: list[Neighbours]) -> Axes:
+    """A panel for each query, side by side."""
+    from layerscope.plots.canvas import figure
+
+    if len(found) == 1:
+        return found[0].plot()
+    width, height = 4.6 * len(found), 1.2 + 0.28 * max(len(one.ids) for one in found)
+    panels: list[Axes] = list(figure(width, height).subplots(1, len(found)))
+    for one, ax in zip(found, panels, strict=True):
+        one.plot(ax=ax)
+    return panels[0]

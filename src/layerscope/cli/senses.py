@@ -1,0 +1,118 @@
+"""layerscope senses WORD SOURCE…."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from layerscope.cli.extract import Sources, Text, Unit
+from layerscope.cli.figures import Png, Svg, check_figures, write_figures
+from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.output import note, show, show_json
+from layerscope.errors import InputError
+
+if TYPE_CHECKING:
+    from layerscope.analysis.senses import Senses
+    from layerscope.extraction.features import Features
+
+NAME = "senses"
+EXAMPLES = """Examples:\n
+  layerscope senses bank sentences.csv --text text --label sense\n
+  layerscope senses ghost novel.txt --unit paragraph --layer 8 --png ghost.png\n
+  layerscope senses bank features --label sense --json"""
+
+# Uses that are listed, and that have room in a table beside each other.
+_LISTED, _BESIDE = 30, 14
+
+
+@with_model
+def command(
+    model: ModelOptions,
+    word: Annotated[str | None, typer.Argument(help="The word, or phrase.", show_default=False)] = None,
+    source: Sources = None,
+    text: Text = None,
+    label: Annotated[str | None, typer.Option(help="A column with the sense of each text's uses.")] = None,
+    unit: Unit = "line",
+    layer: Annotated[
+        int | None,
+        typer.Option(help="Also every use against every other at this layer; the figure is then of it."),
+    ] = None,
+    png: Png = None,
+    svg: Svg = None,
+    as_json: Json = False,
+) -> None:
+    """The uses of one word in a corpus, or in a folder of features, compared layer by layer."""
+    if word is None or not source:
+        raise InputError("Give a word and where to look for it: layerscope senses bank sentences.csv")
+    check_figures(png, svg)
+    found = _found(model, word, source, text, label, unit)
+    similarity = None if layer is None else found.similarity(layer)
+    write_figures(found.plot if layer is None else lambda: found.heat(layer), png, svg)
+    if as_json:
+        drawn = {} if similarity is None else {"layer": layer, "similarity": similarity.to_numpy()}
+        show_json(found.to_dict() | drawn)
+        return
+    from layerscope.view import terminal
+
+    show(terminal.heading(f"{len(found.uses):,} uses of “{word}”, {found.model}"))
+    show(terminal.frame(found.contexts().head(_LISTED)))
+    show(terminal.heading(_meaning(found)))
+    show(terminal.frame(found.table()))
+    if similarity is not None and len(similarity) <= _BESIDE:
+        show(terminal.heading(f"Cosine of every two uses at layer {layer}"))
+        show(terminal.heat(similarity))
+    elif similarity is not None:
+        note(f"{len(similarity):,} uses are too many for a table side by side; --json and --png have them.")
+    for line in _notes(found):
+        note(line)
+
+
+def _found(
+    model: ModelOptions, word: str, source: list[str], text: str | None, label: str | None, unit: str
+) -> Senses:
+    from layerscope.analysis.senses import senses
+    from layerscope.corpus.files import Files
+
+    features = _features(source)
+    if features is None:
+        return senses(model.load(), word, Files(tuple(source)), label, text=text, unit=unit)
+    if model.model is not None:
+        raise InputError(f"{source[0]} is a folder of features, which needs no model: leave --model out.")
+    return senses(features, word, labels=label, text=text, unit=unit)
+
+
+def _features(source: list[str]) -> Features | None:
+    """The features that a source is a folder of, None if it is none."""
+    from layerscope.extraction import manifest
+    from layerscope.extraction.features import open_features
+
+    if len(source) == 1 and Path(source[0], manifest.NAME).is_file():
+        return open_features(source[0])
+    return None
+
+
+def _meaning(found: Senses) -> str:
+    """What stands in the table."""
+    if not found.is_labelled:
+        return "Cosine of any two uses, by layer"
+    return f"By layer; layer {found.best} tells the senses apart best (highest silhouette)"
+
+
+def _notes(found: Senses) -> Iterator[str]:
+    """What a reader of the numbers has to know."""
+    if len(found.uses) > _LISTED:
+        yield f"The first {_LISTED} uses are listed; --json has all."
+    if found.texts_without:
+        yield f"Texts without the word: {found.texts_without:,}."
+    if found.uses_lost:
+        yield f"Uses that have no vector of their own, left out: {found.uses_lost:,}."
+    counts = Counter(use.label for use in found.uses)
+    single = [str(label) for label, count in counts.items() if count == 1]
+    if found.is_labelled and single:
+        yield f"Only one use, so silhouette 0 and never accurate: {', '.join(single)}."
+    if found.is_labelled and found.best == 0:
+        yield "Layer 0 knows a word and its place, no context: where it is best, that is chance of these texts."

@@ -1,0 +1,92 @@
+"""The linear models that read labels off vectors, by scikit-learn, and how well they do in each fold."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerscope.errors import MissingExtraError, unknown
+from layerscope.reduce.pooling import Array
+
+if TYPE_CHECKING:
+    from layerscope.probing.task import Task
+
+PROBES = ("ridge", "logistic")
+
+# Of vectors whose dimensions have been standardised. Both are chosen among inside each training fold: the ridge's
+# by its leave-one-out error, which one decomposition gives for all of them, the logistic model's in three folds.
+_PENALTIES = np.logspace(-1, 5, 7)
+_INVERSE_PENALTIES = np.logspace(-4, 0, 5)
+
+
+def sklearn(part: str) -> Any:
+    """A module of scikit-learn.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return importlib.import_module(f"sklearn.{part}")
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "probes") from error
+
+
+def untrained(probe: str, task: str) -> Any:
+    """An untrained linear model, with dimensions standardised and its regularisation chosen while it is trained.
+
+    Args:
+        probe: "ridge", least squares on the classes as ±1 (or on the numbers), which is fast for any number of
+            classes; or "logistic", multinomial logistic regression, which is slower and often a little better.
+        task: "classify" or "regress".
+
+    Raises:
+        InputError: no such model for this task.
+    """
+    if probe not in PROBES:
+        raise unknown("probe", probe, PROBES)
+    if probe == "logistic" and task == "regress":
+        raise unknown("probe for numbers", probe, ("ridge",))
+    linear = sklearn("linear_model")
+    if probe == "logistic":
+        search = sklearn("model_selection").GridSearchCV
+        model = search(linear.LogisticRegression(max_iter=1000), {"C": _INVERSE_PENALTIES}, cv=3)
+    elif task == "classify":
+        model = linear.RidgeClassifierCV(_PENALTIES)
+    else:
+        model = linear.RidgeCV(_PENALTIES)
+    scaler = sklearn("preprocessing").StandardScaler()
+    return sklearn("pipeline").make_pipeline(scaler, model)
+
+
+def scores(model: Any, vectors: Array, labels: Array, task: Task) -> Array:
+    """float64 [fold]: how well a model that is trained on the rest predicts each fold.
+
+    Args:
+        model: untrained.
+        vectors: [n, width].
+        labels: [n], the task's, or those of a control.
+        task: the folds and what a score is.
+    """
+    with warnings.catch_warnings():
+        # A class that has no example in a training fold is known already, and costs what it costs.
+        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
+        found = sklearn("model_selection").cross_val_score(
+            model, vectors, labels, cv=task.folds, scoring=task.scoring, error_score="raise"
+        )
+    return np.asarray(found, dtype=np.float64)
+
+
+def baseline(task: Task) -> Array:
+    """float64 [fold]: the score of always saying the most frequent class, or the mean."""
+    dummy = sklearn("dummy")
+    is_class = task.name == "classify"
+    model = dummy.DummyClassifier(strategy="most_frequent") if is_class else dummy.DummyRegressor()
+    return scores(model, np.zeros((len(task.labels), 1), dtype=np.float32), task.labels, task)
+
+
+def shuffled(task: Task, seed: int) -> Array:
+    """[n], the labels in a random order: what a probe still gets right of these is chance or leakage."""
+    return np.asarray(np.random.default_rng(seed).permutation(task.labels))

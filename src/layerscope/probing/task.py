@@ -1,0 +1,106 @@
+"""What is to be predicted: which class, or how much; and the folds in which it is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerscope.errors import InputError, unknown
+from layerscope.probing.learning import sklearn
+from layerscope.reduce.pooling import Array
+
+TASKS = ("classify", "regress")
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Labels and how they are to be predicted.
+
+    Attributes:
+        name: "classify" or "regress".
+        labels: [n], classes as text, or float64 numbers.
+        groups: [n] or None.
+        folds: (training, test) indices of each fold.
+        scoring: what a score is, as scikit-learn names it.
+    """
+
+    name: str
+    labels: Array
+    groups: Array | None
+    folds: list[tuple[Array, Array]]
+    scoring: str
+
+    @classmethod
+    def of(
+        cls,
+        labels: Array,
+        groups: Array | None,
+        *,
+        name: str | None = None,
+        folds: int = 5,
+        scoring: str | None = None,
+        seed: int = 0,
+    ) -> Task:
+        """The task that labels [n] make: classes, or, if some of them are no whole numbers, a regression.
+
+        Raises:
+            InputError: one class only, or fewer examples of a class, or groups, than folds; an unknown scoring.
+        """
+        if name is None:
+            name = "regress" if labels.dtype.kind == "f" and (labels % 1 != 0).any() else "classify"
+        if name not in TASKS:
+            raise unknown("task", name, TASKS)
+        if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
+            raise InputError(f"folds is a whole number, at least 2; not {folds!r}.")
+        labels = labels.astype(str) if name == "classify" else _numbers(labels)
+        _check_enough(name, labels, groups, folds)
+        scoring = scoring or ("accuracy" if name == "classify" else "r2")
+        known = sklearn("metrics").get_scorer_names()
+        if scoring not in known:
+            raise unknown("scoring", scoring, known)
+        return cls(name, labels, groups, _folds(name, labels, groups, folds, seed), scoring)
+
+
+def _numbers(labels: Array) -> Array:
+    try:
+        numbers = labels.astype(np.float64)
+    except ValueError as error:
+        raise InputError(f"To regress, labels are numbers: {error}.") from error
+    if not np.isfinite(numbers).all():
+        raise InputError("A label is infinite or no number; leave such rows out.")
+    return numbers
+
+
+def _check_enough(name: str, labels: Array, groups: Array | None, folds: int) -> None:
+    values, counts = np.unique(labels, return_counts=True)
+    if len(values) < 2:
+        raise InputError(f"All {len(labels)} labels are {values[0]!s}: there is nothing to tell apart.")
+    if name == "classify" and counts.min() < folds:
+        rare = values[counts.argmin()]
+        raise InputError(
+            f"The class {str(rare)!r} has {counts.min()} examples, fewer than the {folds} folds; "
+            "give fewer folds, or leave it out."
+        )
+    if len(labels) < folds:
+        raise InputError(f"There are {len(labels)} examples, fewer than the {folds} folds.")
+    if groups is not None and (count := len(np.unique(groups))) < folds:
+        raise InputError(f"There are {count} groups, fewer than the {folds} folds; give fewer folds.")
+
+
+def _folds(
+    name: str, labels: Array, groups: Array | None, folds: int, seed: int
+) -> list[tuple[Array, Array]]:
+    selection = sklearn("model_selection")
+    stratified = "Stratified" if name == "classify" else ""
+    grouped = "Group" if groups is not None else ""
+    divide: Any = getattr(selection, f"{stratified}{grouped}KFold")
+    found = list(divide(folds, shuffle=True, random_state=seed).split(labels, labels, groups))
+    for train, _ in found:
+        if len(np.unique(labels[train])) < 2:
+            raise InputError(
+                "The groups are too few to divide: what one fold learns from has one label only. Give fewer folds, "
+                "or finer groups."
+            )
+    return found

@@ -1,0 +1,17 @@
+"""Strings as people see them: white space made visible, what is too long cut."""
+
+from __future__ import annotations
+
+_WHITE_SPACE = str.maketrans({" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍"})
+
+
+def visible(string: str) -> str:
+    """A token with its white space made visible: " ghost" as "·ghost", a newline as "⏎"; "∅" for nothing."""
+    return (
+        "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in string.translate(_WHITE_SPACE)) or "∅"
+    )
+
+
+def shorten(text: str, most: int) -> str:
+    """The beginning of a text that is too long for its place."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,187 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics.pairwise import cosine_similarity
+
+import layerscope as ls
+from layerscope.analysis import neighbours as module
+from layerscope.errors import InputError, ModelError
+
+
+def rows_of(model, matrix="input"):
+    layer = model.hf.get_input_embeddings() if matrix == "input" else model.hf.get_output_embeddings()
+    return layer.weight.detach().float().numpy()
+
+
+@pytest.mark.parametrize("chunk", [1000, 8192])
+def test_they_are_the_rows_with_the_largest_cosine(model, chunk, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    rows = rows_of(model)
+    expected = cosine_similarity(rows[5745:5746], rows)[0]
+    found = ls.neighbours(model, "ghost", k=12)
+    np.testing.assert_array_equal(found.ids, np.argsort(-expected)[:12])
+    np.testing.assert_allclose(found.similarities, np.sort(expected)[::-1][:12], atol=1e-6)
+    assert found.tokens == tuple(model.tokenizer.convert_ids_to_tokens(found.ids.tolist()))
+    assert (found.query, found.query_ids, found.tied) == ("the token 'ghost'", (5745,), None)
+    assert (found.tokens[0], found.similarities[0]) == ("ghost", pytest.approx(1))
+
+
+def test_the_seed_s_ten_nearest_to_a_token_by_dot_product(decoder):
+    """logits = row @ matrix.T, as the notebook has it, of " to" and of a hidden state; the head is tied."""
+    (to,) = decoder.tokenizer(" to", add_special_tokens=False)["input_ids"]
+    for query, vector in ((" to", rows_of(decoder)[to]), (to, rows_of(decoder)[to])):
+        expected = torch.topk(torch.tensor(rows_of(decoder, "output")) @ torch.tensor(vector), 10)
+        found = ls.neighbours(decoder, query, matrix="output", metric="dot")
+        assert found.ids.tolist() == expected.indices.tolist()
+        np.testing.assert_allclose(found.similarities, expected.values, rtol=1e-5)
+        assert found.tied is True
+        assert found.query == "the token ' to'"
+    assert ls.neighbours(decoder, "embracing").query == "the token ' embracing'"
+    assert ls.neighbours(decoder, "to").query == "the token 'to'"
+
+
+def test_every_family(tiny, family):
+    model = tiny(family)
+    is_shared = model.hf.get_input_embeddings().weight is model.hf.get_output_embeddings().weight
+    for matrix in ("input", "output"):
+        for metric in ("cosine", "dot"):
+            found = ls.neighbours(model, "to", 5, matrix, metric)
+            rows = rows_of(model, matrix)
+            (own,) = found.query_ids
+            assert model.vocabulary.strings([own])[0].strip() == "to"
+            scores = rows @ rows[own] if metric == "dot" else cosine_similarity(rows[own : own + 1], rows)[0]
+            scores[[*set(range(len(rows))) - set(model.tokenizer.get_vocab().values())]] = -np.inf
+            np.testing.assert_allclose(found.similarities, np.sort(scores)[::-1][:5], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(scores[found.ids], found.similarities, rtol=1e-4, atol=1e-5)
+            assert found.tied is is_shared
+
+
+def test_what_a_string_means(model, tiny):
+    bytes_, pieces = tiny("gpt2"), tiny("llama")
+    for one, given, meant in (
+        (model, "##word", "the token '##word'"),
+        (model, "Ghost", "the token 'ghost'"),
+        (model, "subword", "the mean of the tokens 'sub', '##word'"),
+        (model, "[CLS]", "the token '[CLS]'"),
+        (model, "[UNK]", "the token '[UNK]'"),
+        (bytes_, " to", "the token ' to'"),
+        (bytes_, "to", "the token ' to'"),  # there is no "to" without a space
+        (bytes_, "g", "the token 'g'"),
+        (bytes_, " ghost", "the mean of the tokens ' g', 'ho', 's', 't'"),
+        (pieces, "to", "the token ' to'"),
+        (pieces, "s", "the token 's'"),  # not the byte <0x73>, which spells the same
+    ):
+        found = ls.neighbours(one, given, k=1)
+        assert found.query == meant
+        mean = rows_of(one)[list(found.query_ids)].mean(axis=0)
+        expected = cosine_similarity(mean[None], rows_of(one))[0]
+        assert found.similarities[0] == pytest.approx(expected.max(), abs=1e-5)
+        by_dot = ls.neighbours(one, given, k=1, metric="dot")
+        assert by_dot.similarities[0] == pytest.approx((rows_of(one) @ mean).max(), abs=1e-4)
+    letter = ls.neighbours(pieces, "s", k=1).query_ids[0]
+    assert pieces.tokenizer.convert_ids_to_tokens(letter) == "s"
+
+
+def test_a_vector(model):
+    vector = model.run("My mother's ghost.").vector("ghost", layer=0)
+    for given in (vector, list(map(float, vector)), torch.tensor(vector)):
+        found = ls.neighbours(model, given, k=2)
+        assert (found.tokens[0], found.query, found.query_ids) == ("ghost", "a vector", ())
+    assert found.similarities[0] == pytest.approx(
+        cosine_similarity([vector], rows_of(model)[5745:5746])[0, 0]
+    )
+
+
+def test_as_wide_as_the_matrix(tiny):
+    albert = tiny("albert")
+    assert len(ls.neighbours(albert, np.ones(16), k=3).ids) == 3
+    with pytest.raises(
+        InputError, match="32 wide, and the input matrix .* is 16 wide; its hidden size is 32"
+    ):
+        ls.neighbours(albert, np.ones(32))
+
+
+def test_rows_of_no_token_and_rows_of_zeros_are_left_out(tiny_folder, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 2)
+    model = ls.load(tiny_folder("gpt2"), device="cpu")
+    tokens = len(model.tokenizer)
+    model.hf.resize_token_embeddings(tokens + 13, mean_resizing=False)
+    with torch.no_grad():
+        weight = model.hf.get_input_embeddings().weight
+        weight[tokens:] = weight[50]
+        weight[7] = 0
+    found = ls.neighbours(model, 50, k=10_000)
+    assert len(found.ids) == tokens - 1
+    assert found.ids.max() < tokens
+    assert (found.rows_unused, found.rows_of_zeros) == (13, 1)
+    assert ls.neighbours(model, 50, k=10_000, metric="dot").rows_of_zeros == 0
+    with pytest.raises(InputError, match="nothing is near to zeros, which the token .* is: use metric='dot'"):
+        ls.neighbours(model, 7)
+    with pytest.raises(InputError, match=f"{tokens} is the id of no token"):
+        ls.neighbours(model, tokens)
+    with torch.no_grad():
+        weight[3, 0] = float("nan")
+    with pytest.raises(ModelError, match="Row 3 of the matrix holds NaN"):
+        ls.neighbours(model, 50)
+
+
+def test_in_bfloat16(tiny_folder):
+    exact, short = (
+        ls.load(tiny_folder("bert"), device="cpu", dtype=dtype) for dtype in ("float32", "bfloat16")
+    )
+    found = ls.neighbours(short, "ghost", k=4)
+    np.testing.assert_allclose(found.similarities, ls.neighbours(exact, "ghost", k=4).similarities, atol=0.01)
+    assert found.similarities[0] == pytest.approx(1)
+
+
+def test_what_does_not_fit_is_said(model):
+    for given, message in (
+        ("👻", r"does not know '👻': it reads \[UNK\]"),
+        ("ghost 鬼", r"does not know 'ghost 鬼': it reads ghost \[UNK\]"),
+        ("", "'' has no tokens"),
+        (-1, "-1 is the id of no token"),
+        (30522, "30522 is the id of no token .* its 30,522 tokens have ids up to 30521"),
+        (True, "not bool"),
+        (None, "one vector of 384 numbers; not NoneType"),
+        (np.ones((2, 384)), r"not ndarray of shape \[2, 384\]"),
+        (["a", "b"], "not list"),
+        ([1.0, 2.0], "The query is 2 wide"),
+        (np.zeros(384), "near to zeros, which a vector is"),
+        (np.full(384, np.nan), "NaN or infinity"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ls.neighbours(model, given)
+    with pytest.raises(InputError, match="k is how many to find, 1 or more; not 0"):
+        ls.neighbours(model, "ghost", k=0)
+    with pytest.raises(
+        InputError, match="Unknown matrix 'outputs'; known: input, output. Did you mean 'output'"
+    ):
+        ls.neighbours(model, "ghost", matrix="outputs")
+    with pytest.raises(InputError, match="Unknown metric 'cosin'"):
+        ls.neighbours(model, "ghost", metric="cosin")
+    with pytest.raises(ModelError, match="has no language-model head"):
+        ls.neighbours(model, "ghost", matrix="output")
+
+
+def test_as_table_plain_values_and_figure(model):
+    found = ls.neighbours(model, "ghost", k=3)
+    table = found.table()
+    assert (table.index.name, list(table.index), list(table.columns)) == (
+        "rank",
+        [1, 2, 3],
+        ["token", "id", "similarity"],
+    )
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["neighbours"][1] == {
+        "rank": 2,
+        "token": "ghosts",
+        "id": 11277,
+        "similarity": pytest.approx(0.655, abs=1e-3),
+    }
+    assert (plain["matrix"], plain["tied"], plain["query"]) == ("input", None, "the token 'ghost'")
+    ax = found.plot()
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["'ghost'", "'ghosts'", "'ghostly'"]
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], found.similarities)
+    assert "nearest to the token 'ghost'" in " ".join(ax.get_title().split())

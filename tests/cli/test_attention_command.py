@@ -1,0 +1,131 @@
+import json
+
+import pytest
+
+import layerscope as ls
+
+SENTENCE = "Then I tried to find some way of embracing my mother's ghost."
+TREE = """\
+# text = the red bank of the old river
+1	the	the	DET	DT	_	3	det	_	_
+2	red	red	ADJ	JJ	_	3	amod	_	_
+3	bank	bank	NOUN	NN	_	0	root	_	_
+4	of	of	ADP	IN	_	7	case	_	_
+5	the	the	DET	DT	_	7	det	_	_
+6	old	old	ADJ	JJ	_	7	amod	_	_
+7	river	river	NOUN	NN	_	3	nmod	_	_
+
+"""
+
+
+@pytest.fixture
+def treebank(tmp_path):
+    path = tmp_path / "bank.conllu"
+    path.write_text(TREE * 12)
+    return path
+
+
+def test_partners(command, model):
+    code, out, err = command("attention", SENTENCE)
+    assert (code, err) == (0, "")
+    assert "What each word attends to most (max over the heads; special tokens" in out
+    assert "layer 1" in out
+    assert "layer 3" in out
+    assert "layer 6" in out
+    row = next(line for line in out.splitlines() if line.startswith(" 11 "))
+    expected = ls.partners(model.run(SENTENCE, attention=True)).table().query("position == 11 and layer == 1")
+    assert f"{expected['to'].item()} {expected['weight'].item():.2f}" in row
+    code, out, _ = command("attention", SENTENCE, "--json", "--head", "2", "--unit", "token", "--specials")
+    found = json.loads(out)
+    assert (found["head"], found["unit"], len(found["partners"])) == (2, "token", 6 * 17)
+    assert found["partners"][1]["to"] == "[CLS]"
+    _, out, _ = command("attention", "--layers", "2,-1", "--head", "mean", stdin="Seeing is believing.")
+    assert "mean over the heads" in out
+    assert "layer 2" in out
+    assert "layer 3" not in out
+
+
+def test_measures(command, model):
+    code, out, err = command("attention", SENTENCE, "--heads", "--layers", "2")
+    assert (code, err) == (0, "")
+    assert "15 tokens" in out
+    assert out.count("\n 2 ") == 12
+    _, out, _ = command("attention", SENTENCE, "--heads", "--json")
+    assert json.loads(out)["heads"][2]["previous"] > 0.99
+
+
+def test_figures(command, tmp_path):
+    png, svg = tmp_path / "heads.png", tmp_path / "next.svg"
+    code, _, err = command("attention", SENTENCE, "--layer", "3", "--png", png)
+    assert (code, err) == (0, f"Drawn into {png}.\n")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    command("attention", SENTENCE, "--heads", "--measure", "next", "--svg", svg)
+    assert "share to the token after" in svg.read_text()
+
+
+def test_a_treebank(command, model, treebank, tmp_path):
+    code, out, err = command("attention", "--treebank", treebank)
+    assert code == 0
+    assert err == "note: 2 relations with fewer than 20 dependents are left out.\n"
+    assert "12 sentences" in out
+    table = ls.head_search(model, treebank).table()
+    assert list(table["relation"]) == ["all", "amod", "det"]
+    line = next(line for line in out.splitlines() if line.startswith(" amod"))
+    row = table.iloc[1]
+    assert line.split()[-6:] == [
+        "24",
+        str(row["layer"]),
+        str(row["head"]),
+        f"{row['accuracy']:.3f}",
+        "1",
+        "1.000",
+    ]
+    png = tmp_path / "det.png"
+    code, out, _ = command("attention", "--treebank", treebank, "--relation", "det", "--png", png)
+    assert code == 0
+    assert "det: share of 24 dependents" in out
+    assert "Always the word at +2: 1.000" in out
+    assert png.exists()
+    _, out, _ = command("attention", "--treebank", treebank, "--limit", "11", "--json")
+    assert json.loads(out)["sentences"] == 11
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([SENTENCE, "--head", "12"], "Head 12 does not exist: this layer has heads 0 to 11."),
+        ([SENTENCE, "--head", "best"], "Unknown way to put heads together 'best'; known: mean, max."),
+        ([SENTENCE, "--unit", "letter"], "Unknown unit 'letter'; known: token, word."),
+        ([SENTENCE, "--layers", "0"], "Layer 0 is the embedding output and has no attention"),
+        ([SENTENCE, "--layers", "9"], "Layer 9 does not exist"),
+        ([SENTENCE, "--heads", "--measure", "foo"], "Unknown measure 'foo'; known: entropy"),
+        ([SENTENCE, "--png", "x.jpg"], "--png writes a file that ends with .png; not x.jpg."),
+        (["a " * 600], "with attention it must fit"),
+        ([SENTENCE, "--relation", "det"], "--relation and --limit are for --treebank FILE."),
+        ([SENTENCE, "--treebank", "x.conllu"], "Give a text or --treebank, not both."),
+        (["--heads", "--treebank", "x.conllu"], "--heads is of a text"),
+        (["--treebank", "x.conllu"], "x.conllu cannot be read: No such file or directory."),
+        (["", "--heads"], "There is nothing to measure"),
+    ],
+)
+def test_mistakes(command, words, message):
+    code, out, err = command("attention", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_mistakes_in_a_treebank(command, treebank):
+    code, _, err = command("attention", "--treebank", treebank, "--relation", "nsubj")
+    assert code == 2
+    assert "Unknown relation 'nsubj'; known: all, amod, det." in err
+    treebank.write_text("not a treebank\n")
+    code, _, err = command("attention", "--treebank", treebank)
+    assert code == 2
+    assert "bank.conllu is not CoNLL-U, in the sentence at line 1" in err
+
+
+def test_a_text_of_no_words(command):
+    code, out, err = command("attention", "")
+    assert (code, out) == (0, "")
+    assert "too few words" in err
