@@ -9,12 +9,17 @@ import pytest
 from layerscope.cli import main
 
 
+@pytest.fixture(autouse=True)
+def pipe(monkeypatch):
+    """What is printed is as wide as in a pipe, whatever runs the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def command(capsys, monkeypatch):
     """Run the command: exit code, stdout, stderr."""
 
     def run(*words, stdin=""):
-        monkeypatch.delenv("COLUMNS", raising=False)  # the width of a pipe, whatever runs the tests
         monkeypatch.setattr(sys, "argv", ["layerscope", *map(str, words)])
         monkeypatch.setattr(
             sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin if isinstance(stdin, bytes) else stdin.encode()))
