@@ -38,6 +38,7 @@ format: setup
 bench: setup
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/extract.py --picture
+	$(BIN)/python benchmarks/questions.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

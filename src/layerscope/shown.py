@@ -15,3 +15,12 @@ def visible(string: str) -> str:
 def shorten(text: str, most: int) -> str:
     """The beginning of a text that is too long for its place."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def last_part(name: str) -> str:
+    """The last part of a model's name, which may be a path: "all-MiniLM-L6-v2".
+
+    >>> last_part("sentence-transformers/all-MiniLM-L6-v2")
+    'all-MiniLM-L6-v2'
+    """
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2]

@@ -10,7 +10,8 @@ from sklearn.preprocessing import StandardScaler
 
 import layerscope as ls
 from layerscope.errors import InputError, MissingExtraError, ModelError
-from layerscope.probing.sweep import Result, Sweep, default_features
+from layerscope.probing.sweep import default_features
+from layerscope.probing.swept import Result, Sweep
 from layerscope.reduce.feature import Feature
 
 WATER = [

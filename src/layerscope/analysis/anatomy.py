@@ -15,6 +15,7 @@ from layerscope.analysis.verify import TOLERANCES
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
+from layerscope.shown import last_part
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Anatomy:
         return stream(
             {one.name: one.lengths for one in rows},
             added={"attention output", "down"},
-            title=f"{self.model}, layer {self.layer}: {len(self.tokens)} tokens through the block",
+            title=f"{last_part(self.model)}, layer {self.layer}: {len(self.tokens)} tokens through the block",
             ax=ax,
         )
 
@@ -161,7 +162,12 @@ class Anatomy:
         table = self.head(head, step).replace(-np.inf, np.nan)
         low, high = (0.0, 1.0) if step == "probabilities" else (table.min().min(), table.max().max())
         return heat(
-            table, f"{self.model}, layer {self.layer}, head {head}", ax, float(low), float(high), meaning=step
+            table,
+            f"{last_part(self.model)}, layer {self.layer}, head {head}",
+            ax,
+            float(low),
+            float(high),
+            meaning=step,
         )
 
 

@@ -17,6 +17,7 @@ from layerscope.reduce.attention import one_head, units, without_sink
 from layerscope.reduce.heads import MEASURES, measures
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.pooling import Array
+from layerscope.shown import last_part
 from layerscope.text.encode import check_text
 from layerscope.text.tokens import Tokens
 
@@ -138,7 +139,7 @@ class LayerAttention:
         from layerscope.plots.heat import heat
 
         which = f"head {head}" if not isinstance(head, str) else f"{head} over the heads"
-        title = f"{self.model}, layer {self.layer}, {which}"
+        title = f"{last_part(self.model)}, layer {self.layer}, {which}"
         return heat(self.table(head), title, ax, meaning="attention")
 
     def figure(self) -> Figure:
@@ -146,7 +147,9 @@ class LayerAttention:
         from layerscope.plots.attention import attention_heads
 
         tables = {f"head {head}": self.table(head) for head in range(len(self.weights))}
-        return attention_heads(tables, f"{self.model}, layer {self.layer}: every {self.unit} attends to …")
+        return attention_heads(
+            tables, f"{last_part(self.model)}, layer {self.layer}: every {self.unit} attends to …"
+        )
 
 
 def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttention:
@@ -212,7 +215,7 @@ class Heads:
             raise unknown("measure", measure, MEASURES)
         table = self.table().pivot(index="layer", columns="head", values=measure)
         high = float(table.to_numpy().max()) if measure in ("entropy", "distance") else 1.0
-        title = f"{self.model}, {self.texts:,} texts"
+        title = f"{last_part(self.model)}, {self.texts:,} texts"
         return layers_by_heads(table, title, MEASURES[measure], high, ax)
 
 

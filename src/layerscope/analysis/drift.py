@@ -16,7 +16,7 @@ from layerscope.extraction.stream import ROWS, Streamed, stream
 from layerscope.reduce.cosine import cosine_of_pairs
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLER, UNPOOLED, Array
-from layerscope.shown import shorten
+from layerscope.shown import last_part, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,7 @@ class Drift:
         steps = range(1, values.shape[1] + 1)
         return violins(
             {str(k) if against == "static" else f"{k - 1}→{k}": values[:, k - 1] for k in steps},
-            title=f"{self.model}: {len(self.names):,} texts, {self.pooling} pooling",
+            title=f"{last_part(self.model)}: {len(self.names):,} texts, {self.pooling} pooling",
             xlabel="layer" if against == "static" else "step",
             ylabel=f"cosine with {AGAINST[against]}",
             ax=ax,

@@ -19,6 +19,7 @@ from layerscope.corpus.conllu import Sentence, read_conllu
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.progress import shown
 from layerscope.reduce.heads import DIRECTIONS
+from layerscope.shown import last_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +139,7 @@ class HeadSearch:
         table = self.accuracies(relation, direction)
         side, number = DIRECTIONS.index(direction), self.relations.index(relation)
         title = (
-            f"{self.model}: {relation}, attention {direction}, {self.counts[side, number]:,} dependents; "
+            f"{last_part(self.model)}: {relation}, attention {direction}, {self.counts[side, number]:,} dependents; "
             f"always {self.offsets[side, number]:+d}: {self.baseline[side, number]:.2f}"
         )
         return layers_by_heads(table, title, "accuracy", 1.0, ax)

@@ -15,6 +15,7 @@ from layerscope.network.batching import Item
 from layerscope.network.head import Head
 from layerscope.network.windows import windows
 from layerscope.reduce.pooling import Array
+from layerscope.shown import last_part
 from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
 
@@ -174,7 +175,7 @@ class Lens:
             self.grid(),
             self.top_probabilities[:, :, 0],
             self.tokens.strings,
-            title=f"{self.model}: what each layer would predict",
+            title=f"{last_part(self.model)}: what each layer would predict",
             ax=ax,
         )
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.reduce.pooling import Array
-from layerscope.shown import shorten
+from layerscope.shown import last_part, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class Neighbours:
 
         from layerscope.plots.bars import bars
 
-        name = self.model.rstrip("/").rpartition("/")[2]
+        name = last_part(self.model)
         return bars(
             pd.Series(self.similarities, index=[repr(token) for token in self.tokens]),
             title=f"nearest to {shorten(self.query, _TITLE)}: {shorten(name, _TITLE)}, {self.matrix} embeddings",

@@ -21,8 +21,8 @@ from layerscope.reduce.pooling import Array
 Ids = NDArray[np.int64]
 
 # So many chunks of positions: the probabilities of a chunk, the final ones beside them and what is made of both
-# on the way are together no more than the logits of one layer.
-_CHUNKS = 5
+# on the way are together less than the logits of one layer.
+_CHUNKS = 8
 
 
 def beginning(item: Item) -> Item:

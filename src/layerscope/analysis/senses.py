@@ -15,6 +15,7 @@ from layerscope.extraction.features import Features
 from layerscope.reduce.cosine import cosine
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.separation import separation, spread
+from layerscope.shown import last_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +164,7 @@ class Senses(Uses):
     def _title(self) -> str:
         labels = {use.label for use in self.uses}
         uses = f"{len(self.uses):,} uses of “{self.word}”" + f" in {len(labels)} senses" * self.is_labelled
-        return f"{uses}, {self.model.rstrip('/').rpartition('/')[2]}"
+        return f"{uses}, {last_part(self.model)}"
 
 
 def senses(

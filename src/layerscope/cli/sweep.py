@@ -14,7 +14,7 @@ from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
 
 if TYPE_CHECKING:
-    from layerscope.probing.sweep import Sweep
+    from layerscope.probing.swept import Sweep
 
 NAME = "sweep"
 EXAMPLES = """Examples:\n
