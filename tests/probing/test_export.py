@@ -6,7 +6,8 @@ from sentence_transformers import SentenceTransformer
 
 import layerscope as ls
 from layerscope.errors import InputError, ModelError
-from layerscope.probing.export import export, is_exportable
+from layerscope.probing.export import export
+from layerscope.probing.swept import Result, Sweep
 from layerscope.reduce.feature import Feature
 
 TEXTS = [
@@ -25,6 +26,11 @@ FEATURES = [
     "weighted@5",
     "mean@-4:/mean",
     "cls@1:3/mean",
+    "mean@-4:/concat",
+    "last@2:4/concat",
+    "max@1:4/concat",
+    "max@-4:/mean",
+    "mean@0:3/sum",
 ]
 
 
@@ -39,7 +45,7 @@ def test_plain_sentence_transformers_gives_the_same(model, tmp_path, feature):
     np.testing.assert_allclose(found, of(model, feature, TEXTS), atol=1e-5)
 
 
-@pytest.mark.parametrize("feature", ["mean@2", "last@-1", "mean@0:3/mean", "max@0"])
+@pytest.mark.parametrize("feature", ["mean@2", "last@-1", "mean@0:3/mean", "max@0", "mean@-4:/concat"])
 def test_every_family(tiny, family, tmp_path, feature):
     model = tiny(family)
     if model.kind == "encoder-decoder":
@@ -76,42 +82,40 @@ def test_layerscope_reads_it_too(model, tmp_path):
     np.testing.assert_allclose(of(read, "mean@-1", TEXTS), of(model, "mean@3", TEXTS), atol=1e-5)
 
 
-def test_what_sentence_transformers_has_no_modules_for(model, tmp_path):
-    for feature in (
-        "mean@-4:/concat",
-        "max@-4:/max",
-        "max@-4:/mean",
-        "mean@-4:/sum",
-        "mean@all",
-        "words@1",
-        "pooler@-1",
-    ):
-        with pytest.raises(InputError, match="sentence-transformers has no modules that give"):
-            export(model, tmp_path / "out", feature)
+@pytest.mark.parametrize(
+    "feature", ["max@-4:/max", "cls@-4:/concat", "cls@1:3/sum", "mean@all", "words@1", "pooler@-1"]
+)
+def test_what_sentence_transformers_has_no_modules_for(model, tmp_path, feature):
+    with pytest.raises(InputError, match="sentence-transformers has no modules that give"):
+        export(model, tmp_path / "out", feature)
     assert not list(tmp_path.iterdir())
-    assert is_exportable(Feature("mean", "-4:", "mean"))
 
 
-def test_the_best_that_can_be_exported_is_named(model, tmp_path):
-    texts = ["a river", "the shore", "a boat", "a loan", "the bank", "cash"] * 3
-    swept = ls.sweep(model, texts, (["water"] * 3 + ["money"] * 3) * 3, ["mean@-4:/concat"], folds=3)
-    with pytest.raises(InputError, match=r"no modules that give mean@-4:/concat\.$"):
-        swept.export(tmp_path / "out")
-    groups = [texts.index(text) for text in texts]
-    swept = ls.sweep(
-        model,
-        texts,
-        (["water"] * 3 + ["money"] * 3) * 3,
-        ["mean@-4:/concat", "mean@0"],
-        folds=3,
-        groups=groups,
-    )
-    if swept.best.feature.combine:
-        with pytest.raises(
-            InputError, match=r"The best that it has modules for is mean@0, with 0\.\d+ instead of"
-        ):
-            swept.export(tmp_path / "out")
-    assert (swept.export(tmp_path / "out", "mean@0") / "modules.json").is_file()
+def test_the_best_of_a_sweep_or_the_best_that_can_be_exported(model, tmp_path):
+    def result(feature, score):
+        parsed = Feature.parse(feature)
+        return Result(parsed, max(parsed.resolve(6)), 384, np.array([score, score]), np.zeros(2))
+
+    def swept(*results):
+        return Sweep(model, "text", "classify", "accuracy", "ridge", results, np.zeros(2), 9, 0, {})
+
+    out = swept(result("mean@2", 0.7), result("mean@1:3/concat", 0.8)).export(tmp_path / "best")
+    found = SentenceTransformer(str(out), device="cpu").encode(TEXTS)
+    np.testing.assert_allclose(found, of(model, "mean@1:3/concat", TEXTS), atol=1e-5)
+    other = swept(result("mean@2", 0.7), result("max@1:3/max", 0.8))
+    with pytest.raises(
+        InputError, match="The best that it has modules for is mean@2, with 0.700 instead of 0.800"
+    ):
+        other.export(tmp_path / "other")
+    with pytest.raises(InputError, match=r"no modules that give max@1:3/max\.$"):
+        swept(result("max@1:3/max", 0.8)).export(tmp_path / "other")
+    assert (other.export(tmp_path / "other", "mean@2") / "modules.json").is_file()
+
+
+def test_words_are_not_exported(model, tmp_path):
+    found = Sweep(model, "word", "classify", "accuracy", "ridge", (), np.zeros(2), 9, 0, {})
+    with pytest.raises(InputError, match="gives vectors of texts; this sweep is of words"):
+        found.export(tmp_path / "out", "words@1")
 
 
 def test_a_folder_that_is_there_stays(model, tmp_path):

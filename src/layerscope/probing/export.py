@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from layerscope import samples
 from layerscope.errors import InputError, ModelError
 from layerscope.network.capture import evaluation
 from layerscope.network.inputs import inputs_of
+from layerscope.probing.modules import MODES, behind, pooling
 from layerscope.quiet import quiet
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
@@ -23,35 +25,30 @@ from layerscope.reduce.pooling import Array
 if TYPE_CHECKING:
     from layerscope.model import Model
 
-# Our poolings as sentence-transformers' `Pooling` names them.
-MODES = {
-    "cls": "cls_token",
-    "mean": "mean_tokens",
-    "max": "max_tokens",
-    "last": "lasttoken",
-    "mean_sqrt": "mean_sqrt_len_tokens",
-    "weighted": "weightedmean_tokens",
-}
+# Where sentence-transformers finds its modules, in all of its versions.
+_MODULES = "sentence_transformers.models"
 
 # The most that the states of the cut network may differ from the model's own, relative to their largest value.
 _TOLERANCE = 1e-5
 
 
 def is_exportable(feature: Feature) -> bool:
-    """Whether sentence-transformers has modules for a feature: a pooling of one layer, or of the mean of several.
+    """Whether sentence-transformers has modules for a feature.
 
-    The maximum does not take part in the second: that of the mean is not the mean of the maxima.
+    For a pooling of one layer it has. Layers are put together side by side, added up or averaged, but no module takes
+    the larger of two numbers, and none keeps [CLS] of one layer while it reads that of the next.
     """
-    if feature.combine is None:
-        return feature.pooling in MODES
-    return feature.combine == "mean" and feature.pooling in MODES and feature.pooling != "max"
+    if feature.pooling not in MODES or feature.combine == "max":
+        return False
+    return feature.combine in (None, "mean") or feature.pooling != "cls"
 
 
 def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") -> Path:
     """Write a folder that plain sentence-transformers loads, and that gives the same vectors as the feature here.
 
-    It holds only the blocks that the feature needs, which is proven on a sentence before the folder is there. Texts
-    longer than the context window are cut by sentence-transformers, where `extract` reads them in windows.
+    It holds only the blocks that the feature needs, which is proven on a sentence before the folder is there. Several
+    layers put together need sentence-transformers 5 or later. Texts longer than the context window it cuts, where
+    `extract` reads them in windows.
 
     Args:
         model: an encoder or decoder.
@@ -96,25 +93,21 @@ def _write(model: Model, folder: Path, feature: Feature, layers: tuple[int, ...]
     with quiet():
         network.save_pretrained(folder)
         _padding(model.tokenizer).save_pretrained(folder)
-    modules = [("", "sentence_transformers.models.Transformer")]
-    if not is_last_alone:
-        modules.append(("1_WeightedLayerPooling", "sentence_transformers.models.WeightedLayerPooling"))
-        weights = torch.tensor([float(layer in layers) for layer in range(layers[0], blocks + 1)])
-        _layer_pooling(folder / modules[-1][0], model.hidden_size, blocks, layers[0], weights)
-    modules.append((f"{len(modules)}_Pooling", "sentence_transformers.models.Pooling"))
-    modes = {f"pooling_mode_{mode}": name == feature.pooling for name, mode in MODES.items()}
-    _json(folder / modules[-1][0] / "config.json", {"word_embedding_dimension": model.hidden_size, **modes})
-    _json(
-        folder / "modules.json",
-        [
-            {"idx": number, "name": str(number), "path": path, "type": kind}
-            for number, (path, kind) in enumerate(modules)
-        ],
-    )
     _json(
         folder / "sentence_bert_config.json",
         {"max_seq_length": model.context_window, "do_lower_case": False},
     )
+    listed = [{"idx": 0, "name": "0", "path": "", "type": f"{_MODULES}.Transformer"}]
+    modules = [pooling(feature.pooling, model.hidden_size)]
+    if not is_last_alone:
+        modules = behind(feature, layers, blocks, model.hidden_size)
+    for number, one in enumerate(modules, start=1):
+        path = f"{number}_{one.kind}"
+        listed.append({"idx": number, "name": str(number), "path": path, "type": f"{_MODULES}.{one.kind}"})
+        _json(folder / path / "config.json", one.config)
+        if one.weights:
+            save_file(one.weights, folder / path / "model.safetensors")
+    _json(folder / "modules.json", listed)
 
 
 def _padding(tokenizer: Any) -> Any:
@@ -185,17 +178,6 @@ def _agrees(model: Model, network: Any, layers: tuple[int, ...], blocks: int) ->
 def _is_close(found: torch.Tensor, expected: Array) -> bool:
     difference = np.abs(found[0].float().numpy() - expected).max()
     return bool(difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())))
-
-
-def _layer_pooling(folder: Path, width: int, blocks: int, start: int, weights: torch.Tensor) -> None:
-    """sentence-transformers' weighted mean of layers from `start` on."""
-    from safetensors.torch import save_file
-
-    _json(
-        folder / "config.json",
-        {"word_embedding_dimension": width, "layer_start": start, "num_hidden_layers": blocks},
-    )
-    save_file({"layer_weights": weights}, folder / "model.safetensors")
 
 
 def _json(path: Path, value: Any) -> None:

@@ -72,9 +72,8 @@ def sweep(
         MissingExtraError: scikit-learn is not installed.
 
     >>> import layerscope as ls
-    >>> texts = ls.samples.texts("bank") * 3
-    >>> labels = ["long" if len(text) > 35 else "short" for text in texts]
-    >>> found = ls.sweep(ls.load(), texts, labels, ["mean@all", "cls@-1"], folds=2)
+    >>> uses = ls.samples.table().query("word == 'bank'")
+    >>> found = ls.sweep(ls.load(), uses, "sense", ["mean@all", "cls@-1"], text="text", folds=3)
     >>> found.table().shape
     (8, 8)
     """
