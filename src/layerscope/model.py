@@ -48,8 +48,7 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the lock and what was found out: so that a model can be copied."""
-        kept = ("hf", "tokenizer", "source", "untrained")
-        return {name: getattr(self, name) for name in kept}
+        return {name: getattr(self, name) for name in ("hf", "tokenizer", "source", "untrained")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, lock=threading.RLock(), _sites={})

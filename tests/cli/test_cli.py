@@ -74,6 +74,15 @@ def test_compare(command):
     assert found["texts"]["values"][0][0] == pytest.approx(1, abs=1e-5)
 
 
+def test_compare_as_a_figure(command, tmp_path):
+    code, out, err = command("compare", "a bank", "the river bank", "--svg", tmp_path / "bank.svg")
+    assert (code, err) == (0, f"Drawn into {tmp_path / 'bank.svg'}.\n")
+    assert "Words (layer -1)" in out
+    drawn = (tmp_path / "bank.svg").read_text()
+    assert "Words (layer -1)" in drawn
+    assert "cosine similarity" in drawn
+
+
 def test_compare_with_the_real_decoder(command, decoder_file):
     code, out, _ = command(
         "compare", "a bank", "a bank", "--model", decoder_file, "--pooling", "last", "--json"

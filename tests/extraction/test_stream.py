@@ -1,7 +1,9 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
+import layerscope as ls
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import Rows
 from layerscope.errors import InputError, ModelError
@@ -49,3 +51,34 @@ def test_rows_that_cannot_be(model, tiny):
     blocks = of(model, ["a", "a ghost of the first " * 150], "cls@1")
     with pytest.raises(InputError, match="Row 1 of the corpus: cls_1: The text passed in"):
         blocks[0].values("cls_1")
+
+
+def test_numbers_that_are_none_are_said_by_row(tiny_folder):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    model.sites()
+    texts = ["the first", "a ghost"]
+    broken = int(model.tokenize("ghost").ids[1])
+    with torch.no_grad():
+        model.hf.get_input_embeddings().weight[broken] = torch.nan
+    (block,) = of(model, texts, "mean@1", "words@1")
+    with pytest.raises(
+        ModelError, match="Row 1 of the corpus: mean_1 holds NaN or infinity, which the model gave"
+    ):
+        block.values("mean_1")
+    with pytest.raises(ModelError, match="Row 1 of the corpus: words_1 holds NaN"):
+        block.words("words_1")
+    for ask in (
+        lambda: ls.drift(model, texts),
+        lambda: ls.sweep(model, texts * 2, ["a", "b"] * 2, ["mean@0"], folds=2),
+        lambda: ls.LayerFeatures("mean@0", model).fit_transform(texts),
+    ):
+        with pytest.raises(ModelError, match="Row 1 of the corpus: mean_0 holds NaN or infinity"):
+            ask()
+
+
+def test_words_without_tokens_are_told_apart(model):
+    own = [model.tokenize(words=["mother's", "ghost"]), model.tokenize(words=["a", "\u200b", "b"])]
+    (block,) = stream(model, [Rows(0, own, None, pa.table({}))], [Feature("words")])
+    vectors, there = block.words("words_6")
+    assert there.tolist() == [True, True, True, False, True]
+    assert np.isfinite(vectors).all(axis=1).tolist() == there.tolist()

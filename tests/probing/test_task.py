@@ -38,6 +38,11 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
         (["a"] * 9, {}, "All 9 labels are a: there is nothing to tell apart"),
         ([0.5] * 9, {"name": "regress"}, "All 9 labels are 0.5"),
         (["a"] * 9 + ["b"] * 3, {}, "The class 'b' has 3 examples, fewer than the 5 folds; give fewer folds"),
+        (
+            ["1.5", "2.5", "3.5"] * 2,
+            {},
+            "If the labels are numbers to predict, say task='regress'",
+        ),
         ([0.5, 1.5], {}, "There are 2 examples, fewer than the 5 folds"),
         (["a", "b"] * 9, {"folds": 1}, "folds is a whole number, at least 2; not 1"),
         (["a", "b"] * 9, {"name": "rank"}, "'rank'.*classify"),

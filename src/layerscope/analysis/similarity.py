@@ -46,7 +46,8 @@ def similarity(
         pooling: how tokens become the vector of a text or of a word.
 
     Returns:
-        a table with the units of `a` as rows and those of `b` as columns.
+        a table with the units of `a` as rows and those of `b` as columns; `layerscope.plots.heat.heat(table, title)`
+        draws it with its numbers.
 
     Raises:
         InputError: several texts where words or tokens were asked for, or an unknown unit or pooling.

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from layerscope.errors import AlignmentError, ModelError
 from layerscope.extraction.ahead import ahead
 from layerscope.extraction.cells import Cells, check_features, values
 from layerscope.extraction.job import batch_tokens
@@ -51,8 +53,35 @@ class Streamed:
 
         Raises:
             InputError: a row has none; the message says which, and why.
+            ModelError: a row's holds NaN or infinity.
         """
-        return np.asarray(values({column: self.columns[column]}, "corpus", self.rows.start)[column])
+        found = np.asarray(values({column: self.columns[column]}, "corpus", self.rows.start)[column])
+        for number in np.flatnonzero(~np.isfinite(found).all(axis=1)):
+            raise _not_finite(self.rows.start + int(number), column)
+        return found
+
+    def words(self, column: str) -> tuple[Array, NDArray[np.bool_]]:
+        """float32 [word, hidden] of all words of a column of "words", and bool [word], whether each has a token.
+
+        Raises:
+            AlignmentError: the words of a row cannot be placed in its tokens.
+            ModelError: a word that has tokens holds NaN or infinity.
+        """
+        cells = self.columns[column]
+        for number, why in sorted(cells.empty.items()):
+            raise AlignmentError(f"Row {self.rows.start + number} of the corpus: {why}")
+        found = np.concatenate(list(cells.values))
+        there = np.array([len(span) > 0 for tokens in self.tokens for span in tokens.word_spans], dtype=bool)
+        row_of = np.repeat(np.arange(len(self.tokens)), [len(tokens.words) for tokens in self.tokens])
+        for word in np.flatnonzero(there & ~np.isfinite(found).all(axis=1)):
+            raise _not_finite(self.rows.start + int(row_of[word]), column)
+        return found, there
+
+
+def _not_finite(row: int, column: str) -> ModelError:
+    return ModelError(
+        f"Row {row} of the corpus: {column} holds NaN or infinity, which the model gave. Load it in float32."
+    )
 
 
 def stream(

@@ -11,7 +11,6 @@ from typing import IO
 
 import numpy as np
 
-from layerscope.errors import AlignmentError
 from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import Streamed, stream
 from layerscope.model import Model
@@ -62,21 +61,19 @@ def collected(
                 model, examples.rows, features, has_pairs=examples.has_pairs, long=long, passed=bar.passed
             ):
                 for name, file in files.items():
-                    vectors = _vectors(block, name, examples.unit)
+                    vectors, there = _vectors(block, name, examples.unit)
                     widths[name] = vectors.shape[1]
                     _write(file, vectors)
-                used.append(np.asarray(np.isfinite(vectors).all(axis=1)))
+                used.append(there)
         yield Collected(folder, widths, np.concatenate(used))
 
 
-def _vectors(block: Streamed, name: str, unit: str) -> Array:
-    """float32 [example, width] of a block; a word without tokens is NaN."""
-    if unit == "text":
-        return block.values(name)
-    cells = block.columns[name]
-    for number, why in sorted(cells.empty.items()):
-        raise AlignmentError(f"Text {block.rows.start + number}: {why}")
-    return np.concatenate(list(cells.values))
+def _vectors(block: Streamed, name: str, unit: str) -> tuple[Array, Array]:
+    """float32 [example, width] of a block, and bool [example], whether each has a vector."""
+    if unit == "word":
+        return block.words(name)
+    vectors = block.values(name)
+    return vectors, np.ones(len(vectors), dtype=bool)
 
 
 def _write(file: IO[bytes], vectors: Array) -> None:

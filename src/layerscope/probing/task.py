@@ -80,13 +80,23 @@ def _check_enough(name: str, labels: Array, groups: Array | None, folds: int) ->
     if name == "classify" and counts.min() < folds:
         rare = values[counts.argmin()]
         raise InputError(
-            f"The class {str(rare)!r} has {counts.min()} examples, fewer than the {folds} folds; "
-            "give fewer folds, or leave it out."
+            f"The class {str(rare)!r} has {counts.min()} example{'s' * (counts.min() != 1)}, fewer than the "
+            f"{folds} folds; "
+            f"give fewer folds, or leave it out.{_hint(values)}"
         )
     if len(labels) < folds:
         raise InputError(f"There are {len(labels)} examples, fewer than the {folds} folds.")
     if groups is not None and (count := len(np.unique(groups))) < folds:
         raise InputError(f"There are {count} groups, fewer than the {folds} folds; give fewer folds.")
+
+
+def _hint(classes: Array) -> str:
+    """What else may have been meant, where the names of the classes are numbers."""
+    try:
+        classes.astype(np.float64)
+    except ValueError:
+        return ""
+    return " If the labels are numbers to predict, say task='regress'."
 
 
 def _folds(
