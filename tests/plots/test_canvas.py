@@ -10,6 +10,8 @@ def test_a_figure_is_written_whole_or_not_at_all(tmp_path):
     for name, start in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")):
         save(ax, tmp_path / name)
         assert (tmp_path / name).read_bytes().startswith(start)
+    with pytest.raises(InputError, match="A figure is written as .png, .svg or .pdf; not as a.doc"):
+        save(ax, tmp_path / "a.doc")
     with pytest.raises(InputError, match="cannot be written"):
         save(ax, tmp_path / "none" / "a.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png", "a.svg"]

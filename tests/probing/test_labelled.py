@@ -67,6 +67,11 @@ def test_a_treebank(model, tmp_path):
         (["a", "b"], ["x"], None, "There are 2 texts and 1 labels; each text needs one"),
         (["a", "b"], ["x", None], None, "The label of text 1 is missing"),
         (["a", "b"], [1.0, float("nan")], None, "The label of text 1 is missing .nan.; leave such rows out"),
+        (["a", "b"], ["x", ""], None, "The label of text 1 is missing .''.; leave such rows out"),
+        (["a", "b"], ["x", pd.NA], None, "The label of text 1 is missing .<NA>."),
+        (["a", "b"], ["x", "y"], ["me", pd.NA], "The group of text 1 is missing"),
+        (["a", "b"], None, None, "Give the labels: a list, or the name of their column"),
+        (["a", "b"], [["x"], ["y"]], None, "The label of text 0 is list"),
         (["a", "b"], ["x", 1], None, "The labels are partly text and partly numbers"),
         (["a", "b"], ["x", ["y"]], None, "The label of text 1 is list; give text or a number"),
         (["a", "b"], ["x", "y"], [1], "There are 2 texts and 1 groups"),
@@ -80,6 +85,20 @@ def test_a_treebank(model, tmp_path):
 def test_what_does_not_fit(model, texts, labels, groups, message):
     with pytest.raises(InputError, match=message):
         labelled(model, texts, labels, groups)
+
+
+def test_a_treebank_without_what_was_asked_for(model, tmp_path):
+    (tmp_path / "t.conllu").write_text(TREEBANK.replace("\tRB", "\t_"))
+    with pytest.raises(InputError, match='t.conllu, sentence 0: the word "n\'t" has no xpos'):
+        labelled(model, tmp_path / "t.conllu", "xpos", None)
+    with pytest.raises(InputError, match="Words have no columns: leave text= and pair= out"):
+        labelled(model, tmp_path / "t.conllu", "upos", None, text="text")
+
+
+def test_numbers_of_numpy_are_numbers(model):
+    found = labelled(model, [["a", "b"], ["c"]], [np.array([1, 2]), np.array([1])], np.arange(2))
+    assert found.labels.tolist() == [1, 2, 1]
+    assert found.groups.tolist() == [0, 0, 1]
 
 
 def test_numbers_stay_numbers(model):

@@ -200,6 +200,29 @@ def test_what_cannot_be(model, features, labels, options, message):
         ls.sweep(model, TEXTS, labels, features, **options)
 
 
+@pytest.mark.parametrize(
+    ("labels", "options", "message"),
+    [
+        (
+            LABELS,
+            {"scoring": "f1"},
+            "cannot be learnt and scored by f1 in 5 folds: pos_label=1 is not a valid label",
+        ),
+        (LABELS, {"scoring": "neg_log_loss"}, "cannot be learnt and scored by neg_log_loss in 5 folds"),
+        ([number / 2 for number in range(24)], {"folds": 24}, "The score r2 is undefined .NaN. in a fold"),
+        (
+            [f"c{number // 2}" for number in range(24)],
+            {"probe": "logistic", "folds": 2},
+            "cannot be learnt and scored by accuracy",
+        ),
+    ],
+)
+def test_scores_that_cannot_be_had_are_said_before_the_pass(model, labels, options, message, monkeypatch):
+    monkeypatch.setattr("layerscope.probing.sweep.collected", None)
+    with pytest.raises(InputError, match=message):
+        ls.sweep(model, TEXTS, labels, ["mean@1"], **options)
+
+
 def test_features_that_the_model_does_not_give(tiny):
     with pytest.raises(ModelError, match="classification token"):
         ls.sweep(tiny("gpt2"), TEXTS, LABELS, ["cls@1"])

@@ -13,6 +13,11 @@ def test_what_labels_make_by_themselves():
     assert Task.of(np.array([1.0, 2.0] * 5), None).name == "classify"
     found = Task.of(np.array([1.5, 2.0] * 5), None)
     assert (found.name, found.scoring) == ("regress", "r2")
+    assert Task.of(np.array(["1.5", "2"] * 5), None).name == "regress"  # as a file of text has them
+    assert Task.of(np.array(["1", "2"] * 5), None).name == "classify"
+    assert (
+        Task.of(np.array(["a", "b"] * 5), None, folds=np.int64(3), scoring="f1_macro").scoring == "f1_macro"
+    )
     assert Task.of(np.array(["1", "2"] * 5), None, name="regress").labels.tolist() == [1.0, 2.0] * 5
 
 
@@ -39,7 +44,7 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
         ([0.5] * 9, {"name": "regress"}, "All 9 labels are 0.5"),
         (["a"] * 9 + ["b"] * 3, {}, "The class 'b' has 3 examples, fewer than the 5 folds; give fewer folds"),
         (
-            ["1.5", "2.5", "3.5"] * 2,
+            ["1", "2", "3"] * 2,
             {},
             "If the labels are numbers to predict, say task='regress'",
         ),
@@ -48,7 +53,8 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
         (["a", "b"] * 9, {"name": "rank"}, "'rank'.*classify"),
         (["a", "b"] * 9, {"scoring": "acuracy"}, "'acuracy'.*accuracy"),
         (["a", "b"] * 9, {"name": "regress"}, "To regress, labels are numbers"),
-        ([0.5, np.inf] * 9, {"name": "regress"}, "A label is infinite"),
+        ([0.5, np.inf] * 9, {"name": "regress"}, "To regress, labels are numbers; some of these are not"),
+        (["a", "b"] * 9, {"seed": -1}, "seed is a whole number, at least 0; not -1"),
         (["a", "b"] * 9, {"groups": [0] * 9 + [1] * 9}, "There are 2 groups, fewer than the 5 folds"),
         (
             ["a"] * 6 + ["b"] * 6,

@@ -68,7 +68,7 @@ class Drift:
         )
 
     def summary(self, against: str = "static") -> pd.DataFrame:
-        """One row a layer: mean, standard deviation and quartiles over the texts.
+        """One row a layer: count, mean, standard deviation and quartiles over the texts.
 
         Args:
             against: "static" for the cosine with layer 0, "previous" for that with the layer before.
@@ -146,8 +146,8 @@ def drift(
         text: the column of texts, where there are several columns.
         id: a column that names the texts; without it they are named by their beginning.
         unit: what a text is in text files: a "line", a "paragraph" or a "document".
-        long: what to do with texts longer than the context window: "window", "cut" or "error". The [CLS] and
-            the pooler output of a text in several windows are NaN: there is none of the whole.
+        long: what to do with texts longer than the context window: "window", "cut" or "error". For a text in
+            several windows `pooler` is NaN, and pooling="cls" an error: there is no [CLS] of the whole.
         progress: show a bar on stderr; if left out, when that is a terminal.
 
     Raises:
@@ -218,7 +218,7 @@ def _names(rows: Rows, id: str | None) -> Iterable[str]:
 
 
 def _described(values: Array) -> pd.DataFrame:
-    """Mean, standard deviation and quartiles of each column of values [text, column], NaN left out."""
+    """How many, mean, standard deviation and quartiles of each column of values [text, column], NaN left out."""
     import pandas as pd
 
-    return pd.DataFrame(values.astype(np.float64)).describe().T.drop(columns="count")
+    return pd.DataFrame(values.astype(np.float64)).describe().T.astype({"count": int})

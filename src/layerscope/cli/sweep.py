@@ -62,9 +62,14 @@ def command(
         )
     check_figures(png, svg)
     from layerscope.corpus.files import Files
+    from layerscope.probing.export import check_new
     from layerscope.probing.sweep import sweep
 
     is_treebank = len(source) == 1 and source[0].endswith(".conllu")
+    if export is not None:
+        check_new(export)
+        if is_treebank:
+            raise InputError("sentence-transformers gives vectors of texts; a treebank's examples are words.")
     found = sweep(
         model.load(),
         source[0] if is_treebank else Files(tuple(source)),
@@ -105,7 +110,7 @@ def _print(found: Sweep) -> None:
         "baseline": f"{found.baseline.mean():.3f} (the most frequent label, or the mean)",
     }
     if found.left_out:
-        facts["left out"] = f"{found.left_out} {found.unit}s without a token"
+        facts["left out"] = f"{found.left_out} {found.unit}s: the tokenizer drops them, or they were cut"
     facts["seconds"] = (
         f"{found.seconds['pass']:.0f} for the pass, {found.seconds['probing']:.0f} for the probes"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import MissingExtraError
+from layerscope.errors import InputError, MissingExtraError
 from layerscope.writing import write_whole
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def save(ax: Axes, path: str | Path) -> None:
     """Write the figure that an Axes is in, in the format that the file's name ends with; whole or not at all.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or its name ends with no format that is known.
     """
     path = Path(path)
     import matplotlib as mpl
@@ -76,6 +76,8 @@ def save(ax: Axes, path: str | Path) -> None:
     kind = path.suffix.removeprefix(".").lower()
     # Without a date, and with names that are not random, the same figure is the same file.
     about = {"Date": None} if kind == "svg" else None
+    if kind not in sheet.canvas.get_supported_filetypes():
+        raise InputError(f"A figure is written as .png, .svg or .pdf; not as {path.name}.")
     with mpl.rc_context({"svg.hashsalt": "layerscope"}):
         sheet.savefig(drawn, dpi=_DOTS_PER_INCH, format=kind, metadata=about)
     write_whole(path, lambda to: to.write_bytes(drawn.getvalue()))

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 7.6, 4.6
 
-# Points at one layer stand so far apart, in layers.
-_APART = 0.16
+# Points at one layer stand within so much of the next, side by side.
+_SPREAD = 0.6
 
 # How levels across the figure are drawn, in their order.
 _DASHES = ("--", ":")
@@ -48,10 +48,13 @@ def sweep_curves(
         ax=axes(_WIDTH, _HEIGHT) if ax is None else ax,
     )
     colours = seaborn().color_palette(PALETTE, len(single) + len(combined))[len(single) :]
-    points = zip(colours, combined.to_dict("index").items(), strict=True)
-    for number, (colour, (name, one)) in enumerate(points, start=1):
+    number = combined.groupby("layer").cumcount() + 1
+    share = number / (number.groupby(combined["layer"]).transform("size") + 1)
+    places = combined["layer"] + _SPREAD * share
+    points = zip(colours, places, combined.to_dict("index").items(), strict=True)
+    for colour, place, (name, one) in points:
         ax.errorbar(
-            [one["layer"] + _APART * number],
+            [place],
             [one["score"]],
             yerr=[[one["score"] - one["low"]], [one["high"] - one["score"]]],
             color=colour,

@@ -11,6 +11,7 @@ from typing import IO
 
 import numpy as np
 
+from layerscope.errors import InputError
 from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import Streamed, stream
 from layerscope.model import Model
@@ -26,7 +27,7 @@ class Collected:
     Attributes:
         folder: where they are.
         widths: how wide each is, by its name.
-        used: bool [example], false for words that have no token, and so no vector.
+        used: bool [example], false for words that have no token (or whose tokens were cut), and so no vector.
     """
 
     folder: Path
@@ -77,4 +78,11 @@ def _vectors(block: Streamed, name: str, unit: str) -> tuple[Array, Array]:
 
 
 def _write(file: IO[bytes], vectors: Array) -> None:
-    file.write(np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
+    try:
+        file.write(np.ascontiguousarray(vectors, dtype=np.float32).tobytes())
+        file.flush()
+    except OSError as error:
+        raise InputError(
+            f"The vectors cannot be kept in {Path(file.name).parent}: {error.strerror or error}. The environment "
+            "variable TMPDIR names another place."
+        ) from error

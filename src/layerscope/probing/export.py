@@ -68,11 +68,12 @@ def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") ->
         raise InputError(f"sentence-transformers has no modules that give {feature}.")
     if model.kind == "encoder-decoder":
         raise InputError(f"{model.name} is an encoder-decoder; encoders and decoders can be exported.")
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is there already; name a new folder.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    out = check_new(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise InputError(f"{out} cannot be written: {error.strerror or error}.") from error
     try:
         _write(model, made, feature, layers)
         made.chmod(0o755)
@@ -83,6 +84,18 @@ def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") ->
         raise InputError(f"{out} cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
+    return out
+
+
+def check_new(out: str | Path) -> Path:
+    """The path of a folder that is to be written.
+
+    Raises:
+        InputError: something is there already.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is there already; name a new folder.")
     return out
 
 

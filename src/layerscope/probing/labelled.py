@@ -71,9 +71,14 @@ def labelled(
     Raises:
         InputError: lists of different lengths, a missing label, nothing at all.
     """
+    if labels is None:
+        raise InputError("Give the labels: a list, or the name of their column.")
+    is_words = isinstance(texts, list | tuple) and len(texts) > 0 and all(map(_is_words, texts))
+    if (is_words or _is_treebank(texts)) and (text is not None or pair is not None):
+        raise InputError("Words have no columns: leave text= and pair= out.")
     if _is_treebank(texts):
         return _of_treebank(model, Path(texts), labels, groups)
-    if isinstance(texts, list | tuple) and texts and all(_is_words(one) for one in texts):
+    if is_words:
         return _of_words(model, texts, labels, groups)
     names = [name for name in (labels, groups) if isinstance(name, str)]
     corpus = open_corpus(texts, text=text, pair=pair, keep=list(dict.fromkeys(names)))
@@ -95,7 +100,7 @@ def _one_each(given: Sequence[Any] | str, what: str, rows: list[Rows], count: in
     if isinstance(given, str):
         found = [value for part in rows for value in part.kept.column(given).to_pylist()]
     else:
-        found = [value.item() if isinstance(value, np.generic) else value for value in given]
+        found = list(given)
     if len(found) != count:
         raise InputError(f"There are {count} texts and {len(found)} {what}s; each text needs one.")
     return _whole(found, what, "text")
@@ -150,6 +155,10 @@ def _of_treebank(
     spread: list[int] = []
     for number, sentence in enumerate(read_conllu(path)):
         found = {"upos": sentence.upos, "xpos": sentence.xpos, "relation": sentence.relations}[labels]
+        if "_" in found:
+            raise InputError(
+                f"{path.name}, sentence {number}: the word {sentence.forms[found.index('_')]!r} has no {labels}."
+            )
         tokens.append(model.tokenize(sentence.text, words=list(sentence.words)))
         flat += found
         spread += [number] * len(found)
@@ -166,11 +175,13 @@ def _words(tokens: list[Tokens], labels: list[Any], groups: list[Any]) -> Labell
     return Labelled(rows, "word", _whole(labels, "label", "word"), _whole(groups, "group", "word"))
 
 
-def _whole(values: list[Any], what: str, unit: str) -> Array:
+def _whole(given: list[Any], what: str, unit: str) -> Array:
     """[n], none of them missing; of one kind, so that 1 and "1" are not two classes."""
+    values = [value.item() if isinstance(value, np.generic) else value for value in given]
     for number, value in enumerate(values):
-        if value is None or value != value:
-            raise InputError(f"The {what} of {unit} {number} is missing ({value}); leave such rows out.")
+        if _is_missing(value):
+            shown = repr(value) if isinstance(value, str) else str(value)
+            raise InputError(f"The {what} of {unit} {number} is missing ({shown}); leave such rows out.")
         if not isinstance(value, str | int | float):
             raise InputError(
                 f"The {what} of {unit} {number} is {type(value).__name__}; give text or a number."
@@ -179,3 +190,12 @@ def _whole(values: list[Any], what: str, unit: str) -> Array:
     if len(kinds) > 1:
         raise InputError(f"The {what}s are partly text and partly numbers; make them one or the other.")
     return np.array(values)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value stands for none: None, NaN, pandas' NA, or an empty cell."""
+    import pandas as pd
+
+    if isinstance(value, str):
+        return not value.strip()
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))

@@ -44,7 +44,8 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             ("mean@all"), their vectors stand side by side.
         model: a model, or what `layerscope.load` takes; None for the bundled one.
         long: what to do with texts longer than the context window: "window", "cut" or "error".
-        cache: how many bytes of vectors to remember; 0 for none: the pass is then only as deep as the feature needs.
+        cache: how many bytes of vectors to remember between calls; 0 for none: the pass is then only as deep as the
+            feature needs, and holds no other layers.
 
     Raises:
         InputError: when fitted or used: a feature or texts that cannot be.

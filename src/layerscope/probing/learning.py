@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope.errors import MissingExtraError, unknown
+from layerscope.errors import InputError, MissingExtraError, unknown
 from layerscope.reduce.pooling import Array
 
 if TYPE_CHECKING:
@@ -69,12 +69,31 @@ def scores(model: Any, vectors: Array, labels: Array, task: Task) -> Array:
         vectors: [n, width].
         labels: [n], the task's, or those of a control.
         task: the folds and what a score is.
+
+    Raises:
+        InputError: the model cannot learn these labels, or the score cannot be had of it; or it is undefined.
     """
     with warnings.catch_warnings():
-        # A class that has no example in a training fold is known already, and costs what it costs.
-        warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
-        found = sklearn("model_selection").cross_val_score(
-            model, vectors, labels, cv=task.folds, scoring=task.scoring, error_score="raise"
+        # Of a rare class a fold, or one inside it, may have no example to learn from: it costs what it costs. A
+        # score that is undefined is said below.
+        for message in (
+            "The number of unique classes",
+            "The least populated class",
+            "R.2 score is not well-defined",
+        ):
+            warnings.filterwarnings("ignore", message=message, category=UserWarning)
+        try:
+            found = sklearn("model_selection").cross_val_score(
+                model, vectors, labels, cv=task.folds, scoring=task.scoring, error_score="raise"
+            )
+        except (ValueError, AttributeError) as error:
+            raise InputError(
+                f"These labels cannot be learnt and scored by {task.scoring} in {len(task.folds)} folds: "
+                f"{str(error).splitlines()[0].rstrip('.')}."
+            ) from error
+    if not np.isfinite(found).all():
+        raise InputError(
+            f"The score {task.scoring} is undefined (NaN) in a fold of {len(task.labels)} examples; give fewer folds."
         )
     return np.asarray(found, dtype=np.float64)
 
@@ -85,6 +104,13 @@ def baseline(task: Task) -> Array:
     is_class = task.name == "classify"
     model = dummy.DummyClassifier(strategy="most_frequent") if is_class else dummy.DummyRegressor()
     return scores(model, np.zeros((len(task.labels), 1), dtype=np.float32), task.labels, task)
+
+
+def check(probe: str, task: Task, seed: int) -> None:
+    """Raise at once, before anyone waits for the pass, what would be raised of any vectors. See `scores`."""
+    noise = np.random.default_rng(seed).normal(size=(len(task.labels), 2)).astype(np.float32)
+    for labels in (task.labels, shuffled(task, seed)):
+        scores(untrained(probe, task.name), noise, labels, task)
 
 
 def shuffled(task: Task, seed: int) -> Array:

@@ -11,7 +11,7 @@ from layerscope.extraction.cells import check_features
 from layerscope.extraction.progress import tracked
 from layerscope.probing.collected import collected
 from layerscope.probing.labelled import labelled
-from layerscope.probing.learning import baseline, scores, shuffled, untrained
+from layerscope.probing.learning import baseline, check, scores, shuffled, untrained
 from layerscope.probing.swept import Result, Sweep
 from layerscope.probing.task import Task
 from layerscope.reduce.feature import Feature
@@ -49,15 +49,15 @@ def sweep(
 
     Args:
         model: any model.
-        texts: texts, a table or files (see `open_corpus`); to predict something of words, lists of words, or a
-            .conllu file.
+        texts: texts, pairs as tuples, a table or files (see `open_corpus`); to predict something of words, a list
+            of lists of words, or a .conllu file.
         labels: classes (text or whole numbers) or numbers, one a text; for words one list a text; or the name of
             the column that holds them ("upos", "xpos" or "relation" of a .conllu file).
         features: what to compare; if left out, cls, mean, max and last at all layers and four layers put together
             in four ways; of words, all layers.
         groups: one a text, or the name of a column: texts of one group are not divided between folds (several
             texts by one author). The words of a text are always a group.
-        task: "classify" or "regress"; if left out, "regress" where some labels are no whole numbers.
+        task: "classify" or "regress"; if left out, "regress" where all labels are numbers, and some no whole ones.
         folds: how many.
         scoring: what a score is, as scikit-learn names it; "accuracy", or "r2" for numbers, if left out.
         probe: "ridge" (fast), or "logistic".
@@ -79,8 +79,8 @@ def sweep(
     """
     examples = labelled(model, texts, labels, groups, text, pair)
     asked = Task.of(examples.labels, examples.groups, name=task, folds=folds, scoring=scoring, seed=seed)
-    untrained(probe, asked.name)  # so that what cannot be is said before anyone waits
     chosen = _features(model, examples.unit, features)
+    check(probe, asked, seed)
     start = time.perf_counter()
     with collected(model, examples, chosen, long, progress) as vectors:
         passed = time.perf_counter()

@@ -74,7 +74,7 @@ class Sweep:
         results: one a feature, in the order asked for.
         baseline: float64 [fold], the score of always saying the most frequent class, or the mean.
         num_examples: how many examples there were.
-        left_out: how many further ones had no vector (words without tokens).
+        left_out: how many further ones had no vector (words without tokens, or whose tokens were cut).
         seconds: how long the pass and the probing took.
     """
 

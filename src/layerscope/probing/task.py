@@ -48,55 +48,56 @@ class Task:
         Raises:
             InputError: one class only, or fewer examples of a class, or groups, than folds; an unknown scoring.
         """
+        numbers = _as_numbers(labels)
         if name is None:
-            name = "regress" if labels.dtype.kind == "f" and (labels % 1 != 0).any() else "classify"
+            name = "regress" if numbers is not None and (numbers % 1 != 0).any() else "classify"
         if name not in TASKS:
             raise unknown("task", name, TASKS)
-        if isinstance(folds, bool) or not isinstance(folds, int) or folds < 2:
-            raise InputError(f"folds is a whole number, at least 2; not {folds!r}.")
-        labels = labels.astype(str) if name == "classify" else _numbers(labels)
-        _check_enough(name, labels, groups, folds)
+        for what, given, least in (("folds", folds, 2), ("seed", seed, 0)):
+            if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
+                raise InputError(f"{what} is a whole number, at least {least}; not {given!r}.")
+        if name == "classify":
+            labels = labels.astype(str)
+        elif numbers is None:
+            raise InputError("To regress, labels are numbers; some of these are not.")
+        else:
+            labels = numbers
+        _check_enough(name, labels, groups, int(folds))
         scoring = scoring or ("accuracy" if name == "classify" else "r2")
         known = sklearn("metrics").get_scorer_names()
         if scoring not in known:
             raise unknown("scoring", scoring, known)
-        return cls(name, labels, groups, _folds(name, labels, groups, folds, seed), scoring)
+        return cls(name, labels, groups, _folds(name, labels, groups, int(folds), int(seed)), scoring)
 
 
-def _numbers(labels: Array) -> Array:
+def _as_numbers(labels: Array) -> Array | None:
+    """float64 [n], also of numbers that are written as text (files of text have no others); None if some are none."""
     try:
         numbers = labels.astype(np.float64)
-    except ValueError as error:
-        raise InputError(f"To regress, labels are numbers: {error}.") from error
-    if not np.isfinite(numbers).all():
-        raise InputError("A label is infinite or no number; leave such rows out.")
-    return numbers
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None
 
 
 def _check_enough(name: str, labels: Array, groups: Array | None, folds: int) -> None:
     values, counts = np.unique(labels, return_counts=True)
     if len(values) < 2:
         raise InputError(f"All {len(labels)} labels are {values[0]!s}: there is nothing to tell apart.")
-    if name == "classify" and counts.min() < folds:
-        rare = values[counts.argmin()]
+    fewest = int(counts.min())
+    if name == "classify" and fewest < folds:
+        hint = (
+            ""
+            if _as_numbers(values) is None
+            else " If the labels are numbers to predict, say task='regress'."
+        )
         raise InputError(
-            f"The class {str(rare)!r} has {counts.min()} example{'s' * (counts.min() != 1)}, fewer than the "
-            f"{folds} folds; "
-            f"give fewer folds, or leave it out.{_hint(values)}"
+            f"The class {str(values[counts.argmin()])!r} has {fewest} example{'s' * (fewest != 1)}, fewer than the "
+            f"{folds} folds; give fewer folds, or leave it out.{hint}"
         )
     if len(labels) < folds:
         raise InputError(f"There are {len(labels)} examples, fewer than the {folds} folds.")
     if groups is not None and (count := len(np.unique(groups))) < folds:
         raise InputError(f"There are {count} groups, fewer than the {folds} folds; give fewer folds.")
-
-
-def _hint(classes: Array) -> str:
-    """What else may have been meant, where the names of the classes are numbers."""
-    try:
-        classes.astype(np.float64)
-    except ValueError:
-        return ""
-    return " If the labels are numbers to predict, say task='regress'."
 
 
 def _folds(
