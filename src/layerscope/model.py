@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.capture import evaluation
-from layerscope.network.inputs import forward_names
-from layerscope.network.limits import context_window
+from layerscope.network.inputs import forward_names, part_of, rows_of
+from layerscope.network.limits import Limits, limits
 from layerscope.network.sites import Sites, attention_sites, hidden_sites
+from layerscope.network.traits import Traits, traits
 from layerscope.reduce.layers import Layers
 from layerscope.run import run_many
 from layerscope.source import Source
@@ -25,6 +28,15 @@ from layerscope.trace import Trace
 
 if TYPE_CHECKING:
     from layerscope.network.description import Description
+
+
+@dataclass(eq=False)
+class Found:
+    """What was found out about a network by running it: once, and so known to every copy that shares its weights."""
+
+    sites: dict[bool, Sites] = field(default_factory=dict)
+    traits: Traits | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,14 +56,14 @@ class Model:
     source: Source
     untrained: frozenset[str] = frozenset()
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    _sites: dict[bool, Sites] = field(default_factory=dict, repr=False)
+    _found: Found = field(default_factory=Found, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the lock and what was found out: so that a model can be copied."""
         return {name: getattr(self, name) for name in ("hf", "tokenizer", "source", "untrained")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, lock=threading.RLock(), _sites={})
+        self.__dict__.update(state, lock=threading.RLock(), _found=Found())
 
     def __sklearn_clone__(self) -> Model:
         return self  # as a parameter of an estimator, whose clones share it
@@ -67,24 +79,43 @@ class Model:
         """The name that it was asked for by."""
         return self.source.name
 
-    @cached_property
+    @property
     def kind(self) -> str:
-        """ "encoder", "decoder" (causal), or "encoder-decoder"."""
-        from transformers.models.auto import modeling_auto as auto
-
-        if self.config.is_encoder_decoder:
+        """ "encoder", "decoder" (causal), or "encoder-decoder"; found by trying, see `Traits`."""
+        if self.is_encoder_decoder:
             return "encoder-decoder"
-        family = self.config.model_type
-        is_masked = family in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(
-            self.config, "is_decoder", False
-        )
-        is_causal = family in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        return "decoder" if is_causal and not is_masked else "encoder"
+        return "decoder" if self.traits.is_causal else "encoder"
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether it reads a text and, beside it, a target."""
+        return bool(self.hf.config.is_encoder_decoder)
+
+    @property
+    def traits(self) -> Traits:
+        """How the network behaves, tried once."""
+        with self.lock:
+            if self._found.traits is None:
+                self._found.traits = traits(self)
+            return self._found.traits
 
     @property
     def config(self) -> Any:
-        """The configuration of the text part."""
-        return self.hf.config.get_text_config()
+        """The configuration of the text part, of an encoder-decoder its encoder's."""
+        return (
+            part_of(self.hf.config, "encoder")
+            if self.is_encoder_decoder
+            else self.hf.config.get_text_config()
+        )
+
+    @property
+    def decoder_config(self) -> Any:
+        """The configuration of an encoder-decoder's decoder."""
+        return (
+            part_of(self.hf.config, "decoder")
+            if self.is_encoder_decoder
+            else self.hf.config.get_text_config()
+        )
 
     @property
     def num_layers(self) -> int:
@@ -94,10 +125,11 @@ class Model:
     @property
     def num_decoder_layers(self) -> int:
         """The number of blocks of an encoder-decoder's decoder, which may be more or fewer; 0 for others."""
-        if self.kind != "encoder-decoder":
+        if not self.is_encoder_decoder:
             return 0
-        named = (getattr(self.config, name, None) for name in ("num_decoder_layers", "decoder_layers"))
-        return int(next((number for number in named if number is not None), self.num_layers))
+        names = ("num_decoder_layers", "decoder_layers", "num_hidden_layers")
+        named = (getattr(self.decoder_config, name, None) for name in names)
+        return int(next(number for number in named if number is not None))
 
     @property
     def num_heads(self) -> int:
@@ -114,13 +146,35 @@ class Model:
         """Rows of the embedding matrix that the configuration speaks of."""
         return int(self.config.vocab_size)
 
-    @cached_property
+    @property
     def context_window(self) -> int | None:
         """The most tokens that it reads at once, special ones included; None where there is no limit.
 
-        The smaller of what the tokenizer and the network allow.
+        The smaller of what the tokenizer and the network allow; see `Limits`.
         """
-        return context_window(self.hf, self.tokenizer)
+        return self._limits.window
+
+    @property
+    def target_window(self) -> int | None:
+        """The most tokens that an encoder-decoder's decoder reads, likewise."""
+        return self._limits.target_window
+
+    @property
+    def _limits(self) -> Limits:
+        with self.lock:
+            if self._found.limits is None:
+                self._found.limits = limits(self)
+            return self._found.limits
+
+    @property
+    def num_rows(self) -> int | None:
+        """Rows of the embedding matrix: an id beyond them cannot be run. None where ids are no rows of a matrix."""
+        return rows_of(self.hf)
+
+    @property
+    def num_decoder_rows(self) -> int | None:
+        """Those of an encoder-decoder's decoder."""
+        return rows_of(self.hf.get_decoder()) if self.is_encoder_decoder else None
 
     @property
     def device(self) -> Any:
@@ -154,8 +208,11 @@ class Model:
 
     @property
     def padding_id(self) -> int:
-        """What fills a batch; masked out, so that any id would do where there is no padding token."""
-        return int(self.tokenizer.pad_token_id or 0)
+        """What fills a batch; masked out, so that any id with a row will do where the padding token has none."""
+        known = (self.tokenizer.pad_token_id, getattr(self.config, "pad_token_id", None))
+        rows = min((rows for rows in (self.num_rows, self.num_decoder_rows) if rows), default=None)
+        fitting = (one for one in known if isinstance(one, int) and one >= 0 and (rows is None or one < rows))
+        return next(fitting, 0)
 
     @property
     def decoder_start_id(self) -> int:
@@ -163,6 +220,9 @@ class Model:
         start = getattr(self.hf.config, "decoder_start_token_id", None)
         if start is None:
             start = getattr(getattr(self.hf, "generation_config", None), "decoder_start_token_id", None)
+        if start is None and hasattr(self.hf, "prepare_decoder_input_ids_from_labels"):
+            labels = torch.full((1, 1), self.padding_id, device=self.device)
+            start = self.hf.prepare_decoder_input_ids_from_labels(labels)[0, 0]
         if start is None:
             raise ModelError(
                 f"{self.name} does not say which token its decoder starts from (decoder_start_token_id)."
@@ -292,9 +352,9 @@ class Model:
     def sites(self, attention: bool = False) -> Sites:
         """Where in this network its outputs come into being; found once, by one pass over a short text."""
         with self.lock, evaluation(self.hf):
-            if attention not in self._sites:
+            if attention not in self._found.sites:
                 found = attention_sites(self) if attention else hidden_sites(self)
                 if not found.certain:
                     return found
-                self._sites[attention] = found
-            return self._sites[attention]
+                self._found.sites[attention] = found
+            return self._found.sites[attention]

@@ -15,11 +15,13 @@ import numpy as np
 import torch
 
 from layerscope.errors import InputError, ModelError
-from layerscope.network.batching import BATCH_TOKENS, Item, batches
+from layerscope.network.batching import ALONE, BATCH_TOKENS, Item, batches
 from layerscope.network.capture import Key, Take, capture, evaluation, recording_attention
 from layerscope.network.inputs import network_inputs
+from layerscope.network.limits import fitted, fitted_target
 from layerscope.network.outputs import AXES, Outputs, as_array, named, stitched, unpadded
-from layerscope.network.windows import fit, windows
+from layerscope.network.sites import ATTENTIONS
+from layerscope.network.windows import windows
 from layerscope.reduce.layers import Layers, resolve_layers, resolve_sides
 from layerscope.text.encode import Text, encode, encode_target, list_of_texts
 from layerscope.text.tokens import Tokens
@@ -56,11 +58,11 @@ def run_many(
 ) -> list[Trace]:
     """Run texts, or pairs, and bring back what was computed, in the order given. See `Model.run_many`."""
     wanted = _wanted(model, layers, attention, logits, targets)
-    encoded = [fit(tokens, model.context_window, long) for tokens in encode(model.vocabulary, texts)]
+    encoded = [fitted(model, tokens, long) for tokens in encode(model.vocabulary, texts)]
     decoded = _targets(model, targets, len(encoded), long)
     items = _items(model, encoded, decoded, wanted)
     parts: list[list[tuple[Item, Outputs]]] = [[] for _ in encoded]
-    for batch in batches(items, batch_tokens):
+    for batch in batches(items, batch_tokens if model.traits.company is None else ALONE):
         outputs = forward(model, batch, wanted)
         for number, item in enumerate(batch):
             parts[item.text].append((item, unpadded(outputs, number, item)))
@@ -95,6 +97,8 @@ def passing(
         if wanted.attention:
             stack.enter_context(recording_attention(model.hf))
         inputs = network_inputs(model, batch) | ({"output_attentions": True} if wanted.attention else {})
+        if any(site.is_reported for site in sites.values()):
+            inputs["output_hidden_states"] = True
         checked = _checked(model, batch, take)
         caught, output = capture(model.hf, inputs, sites, checked, whole=wanted.logits)
         for key in sites.keys() - caught.keys():
@@ -134,9 +138,9 @@ def _wanted(
         raise ModelError(f"{model.name} has no language-model head, so it gives no logits.")
     if logits and model.untrained_head:
         raise ModelError(f"The head of {model.name} is not in the checkpoint: its logits would be noise.")
-    if targets is not None and model.kind != "encoder-decoder":
+    if targets is not None and not model.is_encoder_decoder:
         raise InputError(f"target= is for encoder-decoders; the kind of {model.name} is {model.kind}.")
-    if logits and model.kind == "encoder-decoder" and targets is None:
+    if logits and model.is_encoder_decoder and targets is None:
         raise InputError("The logits of an encoder-decoder are its decoder's: give target= with logits=True.")
     if targets is None:
         encoder = resolve_layers(layers, model.num_layers)
@@ -154,7 +158,7 @@ def _targets(model: Model, targets: Iterable[str] | None, count: int, long: str)
         raise InputError(f"There are {count} texts and {len(given)} targets; each text needs one.")
     start = model.decoder_start_id
     encoded = [encode_target(model.vocabulary, target, start) for target in given]
-    return [fit(tokens, model.context_window, "cut" if long == "cut" else "error") for tokens in encoded]
+    return [fitted_target(model, tokens, long) for tokens in encoded]
 
 
 def _items(model: Model, encoded: list[Tokens], targets: list[Tokens | None], wanted: Wanted) -> list[Item]:
@@ -165,7 +169,7 @@ def _items(model: Model, encoded: list[Tokens], targets: list[Tokens | None], wa
             what = "attention" if wanted.attention else "a decoder's target"
             raise InputError(
                 f"The text has {len(tokens)} tokens and the context window of {model.name} is "
-                f"{model.context_window}; with {what} it must fit. Shorten it, or give long='cut'."
+                f"{model.context_window}; with {what} the text must fit. Shorten it, or give long='cut'."
             )
         items += [Item(number, tokens, piece, target) for piece in pieces if len(piece)]
     return items
@@ -219,17 +223,29 @@ def _trace(
         decoder_layers=wanted.decoder_layers,
         windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
         outputs=outputs,
-        missing=why_missing(model, wanted.layers, target is not None, len(parts)),
+        attention_layers=_attention_layers(model, wanted),
+        missing=why_missing(model, wanted, target is not None, len(parts)),
         network=model,
     )
 
 
+def _attention_layers(model: Model, wanted: Wanted) -> dict[str, tuple[int, ...]]:
+    """For each output that is attention, the layers that were kept of those that have it."""
+    if not wanted.attention:
+        return {}
+    known = model.sites(attention=True)
+    return {
+        name: tuple(index + 1 for index in known.layers(name) if _is_wanted(model, (name, index), wanted))
+        for name in ATTENTIONS
+    }
+
+
 def _of_nothing(model: Model, wanted: Wanted) -> Outputs:
     """The outputs of a text without a single token, which a tokenizer with no template makes of ""."""
-    blocks = sum(layer > 0 for layer in wanted.layers)
+    blocks = len(_attention_layers(model, wanted).get("attentions", ()))
     outputs = {"hidden_states": np.empty((len(wanted.layers), 0, model.hidden_size), np.float32)}
     if wanted.attention:
-        outputs["attentions"] = np.empty((blocks, model.num_heads, 0, 0), np.float32)
+        outputs["attentions"] = np.empty((blocks, model.num_heads or 0, 0, 0), np.float32)
     if wanted.logits:
         outputs["logits"] = np.empty((0, model.vocab_size), np.float32)
     return outputs

@@ -24,3 +24,9 @@ def last_part(name: str) -> str:
     'all-MiniLM-L6-v2'
     """
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def first_line(error: BaseException, most: int = 200) -> str:
+    """What an error of another library says, in one line; its type's name where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return shorten(lines[0], most) if lines else type(error).__name__

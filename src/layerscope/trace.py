@@ -11,7 +11,7 @@ import numpy as np
 from layerscope.errors import InputError, ModelError, NotFoundError, unknown
 from layerscope.reduce.attention import merge, one_head, units
 from layerscope.reduce.feature import COMBINES, Feature
-from layerscope.reduce.layers import resolve_layer
+from layerscope.reduce.layers import listed, resolve_layer
 from layerscope.reduce.pooling import POOLER, UNPOOLED, WHOLE_TEXT, Array, pool
 from layerscope.text.tokens import Span, Tokens
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from layerscope.model import Model
+    from layerscope.run import Wanted
 
 # For each side of the network: the output, and which tokens are its queries and its keys.
 _SIDES = {
@@ -48,6 +49,8 @@ class Trace:
         windows: for each window that passed, its first token and one past its last; one for a text that
             fits the context window.
         outputs: the arrays by name.
+        attention_layers: for each output that is attention, the layers that it holds, in order: the blocks that were
+            kept and have one. In hybrid networks only some have.
         missing: for outputs that are not there, why.
         network: the model itself, for what goes on from its states (the lens); a pickled trace leaves it behind.
     """
@@ -62,6 +65,7 @@ class Trace:
     decoder_layers: tuple[int, ...]
     windows: tuple[tuple[int, int], ...]
     outputs: Mapping[str, Array]
+    attention_layers: Mapping[str, tuple[int, ...]]
     missing: Mapping[str, str]
     network: Model | None = field(default=None, repr=False)
 
@@ -75,7 +79,10 @@ class Trace:
 
     @property
     def attentions(self) -> Array:
-        """[layer, head, query, key] after softmax, of the blocks that were kept: `attentions[k-1]` is block k."""
+        """[layer, head, query, key] after softmax, of the blocks that were kept and have attention.
+
+        `attentions[k-1]` is block k where all were kept and each has attention; `attention_layers` says which are.
+        """
         return self._output("attentions")
 
     @property
@@ -128,9 +135,7 @@ class Trace:
             raise InputError(
                 f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {depth}."
             )
-        attentions = self._output(name)
-        blocks = [number for number in kept if number > 0]
-        heads = attentions[blocks.index(kept[_position(layer, depth, kept)])]
+        heads = self._output(name)[self._attention_place(name, kept[_position(layer, depth, kept)])]
         queries, keys = units(getattr(self, of_queries), unit), units(getattr(self, of_keys), unit)
         if unit != "token":
             heads = merge(heads, queries.shares, keys.shares)
@@ -215,6 +220,15 @@ class Trace:
             return self.num_layers, self.layers
         return self.num_decoder_layers, self.decoder_layers
 
+    def _attention_place(self, name: str, layer: int) -> int:
+        """Where the attention of a layer stands in its output."""
+        layers = self.attention_layers[name]
+        if layer not in layers:
+            raise InputError(
+                f"Layer {layer} of {self.model} has no attention; of those kept, these have: {listed(layers)}."
+            )
+        return layers.index(layer)
+
     def _output(self, name: str) -> Array:
         if name in self.outputs:
             return self.outputs[name]
@@ -227,14 +241,19 @@ OF_WINDOWS = (
 )
 
 
-def why_missing(model: Model, layers: Sequence[int], has_target: bool, windows: int) -> dict[str, str]:
+def why_missing(model: Model, wanted: Wanted, has_target: bool, windows: int) -> dict[str, str]:
     """For each output that a trace may lack, the sentence that says why and what to do."""
     name = model.name
     attention = "Attention was not kept: run with attention=True and a layer from 1 on."
+    if wanted.attention and max(wanted.layers, default=0) > 0:
+        having = [index + 1 for index in model.sites(attention=True).layers("attentions")]
+        attention = (
+            f"None of the layers that were kept has attention; in {name} these have: {listed(having)}."
+        )
     decoder = (
         f"{name} is {'an' if model.kind == 'encoder' else 'a'} {model.kind}: it has no separate decoder."
     )
-    if model.kind == "encoder-decoder":
+    if model.is_encoder_decoder:
         decoder = "Give the decoder something to read: run with target=."
         if has_target:
             decoder = f"None of the decoder's layers, 0 to {model.num_decoder_layers}, was kept: name one in layers=."
@@ -243,10 +262,12 @@ def why_missing(model: Model, layers: Sequence[int], has_target: bool, windows: 
         pooler = f"The checkpoint of {name} has no weights for its pooler: its output would be noise. Use mean or cls."
     elif windows > 1:
         pooler = OF_WINDOWS.format(windows, "pooler output")
-    elif model.num_layers not in layers:
+    elif model.num_layers not in wanted.layers:
         pooler = (
             f"The pooler reads the last layer, {model.num_layers}, which was not kept: add it to layers=."
         )
+    sites = model.sites(attention=wanted.attention)
+    left_out = {one: f"{name} has no {one} to show: {why}" for one, why in sites.missing.items()}
     return {
         "hidden_states": "No layer was kept: name one in layers=.",
         "attentions": attention,
@@ -255,15 +276,14 @@ def why_missing(model: Model, layers: Sequence[int], has_target: bool, windows: 
         "decoder_hidden_states": decoder,
         "logits": "The logits were not kept: run with logits=True.",
         "pooler_output": pooler,
-    }
+    } | left_out
 
 
 def _position(layer: int, depth: int, kept: Sequence[int]) -> int:
     """Where a layer stands among those that were kept."""
     number = resolve_layer(layer, depth)
     if number not in kept:
-        listed = ", ".join(map(str, kept)) or "none"
         raise InputError(
-            f"Layer {number} was not kept; this trace holds {listed}. Run with layers=[{number}]."
+            f"Layer {number} was not kept; this trace holds {listed(kept)}. Run with layers=[{number}]."
         )
     return list(kept).index(number)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+from transformers import BertForSequenceClassification
 
 import layerscope as ls
 from layerscope.errors import InputError
+from tiny import build
 
 TEXTS = ["Then I tried to find some way.", "a b", "我去银行 🙂"]
 
@@ -10,13 +12,19 @@ TEXTS = ["Then I tried to find some way.", "a b", "我去银行 🙂"]
 def test_every_family_passes(family, tiny):
     verification = ls.verify(tiny(family), TEXTS)
     assert verification.passed, verification.table()
-    expected = {"hidden_states", "attentions", "logits"}
+    expected = {"hidden_states", "attentions", "logits", "mean@all of a corpus"}
+    if tiny(family).context_window is not None:
+        expected.add("hidden_states in windows")
     if tiny(family).kind == "encoder-decoder":
         expected |= {"decoder_hidden_states", "decoder_attentions", "cross_attentions"}
     if family in ("bert", "albert"):
         expected.add("pooler_output")
     assert {one.output for one in verification.differences} == expected
-    assert all(one.texts == 3 for one in verification.differences)
+    assert all(one.texts == 3 for one in verification.differences if "windows" not in one.output)
+    second_head = {"bert": "seq_relationship_logits", "albert": "sop_logits"}.get(family)
+    assert [left.partition(",")[0] for left in verification.left_out] == [second_head] * (
+        second_head is not None
+    )
 
 
 def test_the_real_decoder_passes(decoder):
@@ -32,6 +40,7 @@ def test_a_model_that_computes_something_else_in_our_hands_does_not_pass(tiny_fo
         return output + 1e-3 if len(output) > 1 else output
 
     model.sites()
+    assert model.traits.company is None
     model.hf.bert.encoder.layer[1].output.LayerNorm.register_forward_hook(spoil)
     verification = ls.verify(model, ["a b", "c d"])
     assert not verification.passed
@@ -54,9 +63,20 @@ def test_nan_in_a_later_text_does_not_pass(tiny_folder):
     assert np.isnan(verification.table().loc["hidden_states", "largest difference"])
 
 
-def test_texts_that_plain_transformers_cannot_read_are_said(model):
+def test_a_text_that_plain_transformers_cannot_read_at_once_is_compared_window_by_window(model):
     verification = ls.verify(model, ["a b", "a " * 600])
-    assert verification.left_out == ("1 texts: empty, or longer than the context window of 512 tokens",)
+    assert verification.table().loc["hidden_states in windows", "texts"] == 1
+    assert verification.passed
+    assert verification.left_out == ()
+
+
+def test_what_is_not_compared_is_said(tmp_path):
+    model = ls.load(build("gpt2", tmp_path / "gpt2"), device="cpu")
+    assert ls.verify(model, ["a b", ""]).left_out == ("1 text without tokens",)
+    bare = ls.load(build("bert", tmp_path / "bert", head=False), device="cpu")
+    model = ls.wrap(BertForSequenceClassification(bare.config).eval(), bare.tokenizer)
+    (left_out,) = ls.verify(model, ["a b"]).left_out
+    assert left_out.startswith("logits, which BertForSequenceClassification reports")
     with pytest.raises(InputError, match="nothing to compare"):
         ls.verify(model, ["a " * 600])
 

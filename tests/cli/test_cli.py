@@ -105,14 +105,14 @@ def test_describe(command, tmp_path):
 def test_verify(command, tmp_path):
     code, out, err = command("verify", build("gpt2", tmp_path / "gpt2"), "--text", "a b", "--text", "c d e")
     assert code == 0
-    assert out.count("equal") == 3
+    assert out.count("equal") == 5
     assert "equals plain transformers: largest relative difference" in err
     code, out, _ = command("verify", "--text", "a b", "--json")
     assert json.loads(out)["passed"] is True
 
 
 def test_verify_ends_with_1_where_something_differs(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("layerscope.analysis.verify.TOLERANCES", {"float32": -1.0})
+    monkeypatch.setattr("layerscope.network.outputs.TOLERANCES", {"float32": -1.0})
     code, out, err = command("verify", build("gpt2", tmp_path / "gpt2"), "--text", "a b")
     assert code == 1
     assert "DIFFERENT" in out

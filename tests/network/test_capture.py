@@ -3,6 +3,7 @@ from contextlib import suppress
 import pytest
 import torch
 
+from layerscope.errors import ModelError
 from layerscope.network.capture import Site, capture, evaluation, observe, recording_attention, tensors, watch
 
 
@@ -70,7 +71,7 @@ def test_nothing_wanted_still_runs_a_whole_pass():
 
 def test_hooks_are_gone_after_an_error_too():
     network = Twice()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(ModelError, match="raised RuntimeError when it was run on x"):
         capture(network, {"x": torch.zeros(1, 4)}, {("s", 0): Site("last", 0, "out")}, keep, whole=False)
     assert hooks(network) == 0
 

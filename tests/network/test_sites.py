@@ -79,8 +79,10 @@ def test_an_unknown_family_is_read_by_where_its_tensors_pass():
     ("report", "says"),
     [
         (lambda states: None, "does not report its hidden states"),
-        (lambda states: tuple(state * 2 for state in states), r"cannot be read.*hidden_states\[0\]"),
-        (lambda states: states, r"cannot be read.*hidden_states\[2\]"),
+        (
+            lambda states: tuple(state.mT for state in states),
+            r"shape \[2, 8, \d+\], .* not \[text, token, hidden\]",
+        ),
         (lambda states: states[:2], "has 2 layers and reports 2 hidden states"),
     ],
 )
@@ -125,13 +127,27 @@ def test_a_block_that_changes_nothing_is_looked_for_again(tiny_folder):
     assert ls.verify(model, ["Seeing is believing.", "a b"]).passed
 
 
-def test_a_site_that_holds_for_the_short_text_only_is_refused(tmp_path, tiny_folder):
+def test_a_place_that_holds_for_the_short_text_only_is_no_site(tmp_path, tiny_folder):
     length = len(ls.load(tiny_folder("bert"), device="cpu").tokenize("Seeing is believing."))
     folder = build("bert", tmp_path, chunk_size_feed_forward=length)
     model = ls.load(folder, device="cpu")
-    assert ls.verify(model, ["Seeing is believing."]).passed
-    with pytest.raises(ModelError, match="does not pass where it passed"):
-        model.run("a " * (2 * length - 2), layers=[1])
+    assert ls.verify(model, ["Seeing is believing.", "a " * (2 * length - 2)]).passed
+
+
+@pytest.mark.parametrize(
+    "report", [lambda states: states, lambda states: tuple(state * 2 for state in states)]
+)
+def test_what_passes_through_no_module_is_read_from_the_report(report):
+    model = ls.wrap(Odd(OddConfig(), report).eval(), tokenizer("wordpiece"), "odd")
+    assert model.sites()["hidden_states", 2].is_reported
+    trace = model.run("Seeing is believing.")
+    with torch.no_grad():
+        plain = model.hf(torch.from_numpy(trace.tokens.ids)[None], output_hidden_states=True)
+    np.testing.assert_array_equal(trace.hidden_states, torch.cat(plain.hidden_states).numpy())
+    np.testing.assert_array_equal(
+        model.run("Seeing is believing.", layers=1).hidden_states, trace.hidden_states[1:2]
+    )
+    assert ls.verify(model, ["Seeing is believing.", "a b"]).passed
 
 
 def test_a_network_that_was_changed_since_is_refused(tiny_folder):

@@ -11,8 +11,8 @@ from layerscope.analysis.blocks import bert, gpt2, llama
 from layerscope.analysis.blocks.passage import Passage, passage
 from layerscope.analysis.blocks.seen import norm
 from layerscope.analysis.blocks.step import Kind, Step, Steps, step
-from layerscope.analysis.verify import TOLERANCES
 from layerscope.errors import InputError, ModelError, unknown
+from layerscope.network.outputs import TOLERANCES
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
 from layerscope.shown import last_part

@@ -95,7 +95,8 @@ def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials
     own = np.arange(len(rows.labels)) if specials else np.flatnonzero(rows.is_word)
     labels = np.array(rows.labels, dtype=object)[own]
     tables = []
-    for layer in trace.layers[-len(trace.attentions) :]:
+    _ = trace.attentions  # says why where there is none
+    for layer in trace.attention_layers["attentions"]:
         weights = trace.attention(layer, head, unit).to_numpy()[np.ix_(own, own)]
         best = weights.argmax(axis=1) if len(own) else own
         one = {"layer": layer, "position": own, "from": labels}
@@ -185,21 +186,23 @@ class Heads:
         model: the model's name.
         texts: how many were read.
         queries: how many tokens the averages are over: all of the texts' own, special ones left out.
-        values: float64 [measure, layer, head], in the order of `reduce.heads.MEASURES`; layer k is at k-1.
+        layers: the layers that have attention.
+        values: float64 [measure, layer, head], in the order of `reduce.heads.MEASURES` and of `layers`.
     """
 
     model: str
     texts: int
     queries: int
+    layers: tuple[int, ...]
     values: NDArray[np.float64]
 
     def table(self) -> pd.DataFrame:
         """One row a head: layer, head, entropy, distance, special, first, self, previous, next."""
         import pandas as pd
 
-        _, layers, heads = self.values.shape
+        heads = self.values.shape[-1]
         columns = dict(zip(MEASURES, self.values.reshape(len(MEASURES), -1), strict=True))
-        layer, head = np.repeat(np.arange(1, layers + 1), heads), np.tile(np.arange(heads), layers)
+        layer, head = np.repeat(self.layers, heads), np.tile(np.arange(heads), len(self.layers))
         return pd.DataFrame({"layer": layer, "head": head, **columns})
 
     def to_dict(self) -> dict[str, Any]:
@@ -257,16 +260,17 @@ def heads(
     """
     corpus = open_corpus(texts, text=text, unit=unit)
     count = queries = 0
+    layers: tuple[int, ...] = ()
     sums = np.zeros(())
     with shown(progress, corpus.count, what="Measuring") as bar:
         for trace, _ in attended(model, ((tokens, None) for tokens in _tokenised(model, corpus)), long):
             found = measures(trace.attentions, trace.tokens.special_mask)
-            sums = sums + found.sum(axis=-1)
+            sums, layers = sums + found.sum(axis=-1), trace.attention_layers["attentions"]
             count, queries = count + 1, queries + found.shape[-1]
             bar.passed(1, len(trace.tokens))
     if not queries:
         raise InputError(f"There is nothing to measure: {corpus.name} has no texts with tokens of their own.")
-    return Heads(model.name, count, queries, sums / queries)
+    return Heads(model.name, count, queries, layers, sums / queries)
 
 
 def attended(
@@ -281,7 +285,11 @@ def attended(
         yield from zip(traces, (item for _, item in waiting), strict=True)
 
     for tokens, item in items:
-        size = min(len(tokens), model.context_window or len(tokens)) ** 2 * model.num_layers * model.num_heads
+        size = (
+            min(len(tokens), model.context_window or len(tokens)) ** 2
+            * model.num_layers
+            * (model.num_heads or 1)
+        )
         if waiting and numbers + size > _NUMBERS:
             yield from run()
             waiting, numbers = [], 0

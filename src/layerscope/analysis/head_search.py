@@ -19,6 +19,7 @@ from layerscope.corpus.conllu import Sentence, read_conllu
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.progress import shown
 from layerscope.reduce.heads import DIRECTIONS
+from layerscope.reduce.layers import listed
 from layerscope.shown import last_part
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class HeadSearch:
         relations: [relation], "all" and then by how often they are there.
         total: int64 [relation], the dependents in the treebank.
         counts: int64 [direction, relation], those that were asked about, in the order of `DIRECTIONS`.
-        accuracy: float64 [direction, relation, layer, head], the share of them for which the head is right; layer k
-            is at k-1. NaN where they are fewer than `minimum`.
+        layers: the layers that have attention.
+        accuracy: float64 [direction, relation, layer, head], the share of them for which the head is right, in the
+            order of `layers`. NaN where they are fewer than `minimum`.
         offsets: int64 [direction, relation], the one fixed distance from dependent to head word that is right most
             often.
         baseline: float64 [direction, relation], the share for which it is right.
@@ -63,6 +65,7 @@ class HeadSearch:
     relations: tuple[str, ...]
     total: Counts
     counts: Counts
+    layers: tuple[int, ...]
     accuracy: Shares
     offsets: Counts
     baseline: Shares
@@ -81,13 +84,13 @@ class HeadSearch:
         """What one head does: a row a relation and direction, the most accurate first; columns as in `table`."""
         import pandas as pd
 
-        _, _, layers, heads = self.accuracy.shape
-        if layer not in range(1, layers + 1) or head not in range(heads):
+        heads = self.accuracy.shape[-1]
+        if layer not in self.layers or head not in range(heads):
             raise InputError(
-                f"There is no head {head} of layer {layer}: layers are 1 to {layers}, heads 0 to {heads - 1}."
+                f"There is no head {head} of layer {layer}: layers are {listed(self.layers)}, heads 0 to {heads - 1}."
             )
         rows = [
-            self._row(number, direction, layer - 1, head)
+            self._row(number, direction, self.layers.index(layer), head)
             for number in range(len(self.relations))
             for direction in range(len(DIRECTIONS))
             if self.counts[direction, number] >= self.minimum
@@ -120,6 +123,7 @@ class HeadSearch:
             "rare": self.rare,
             "notes": list(self.notes),
             "best": self.table().to_dict("records"),
+            "layers": list(self.layers),
             "relations": list(self.relations),
             "directions": list(DIRECTIONS),
             **{name: getattr(self, name).tolist() for name in arrays},
@@ -153,7 +157,7 @@ class HeadSearch:
         if direction not in DIRECTIONS:
             raise unknown("direction", direction, DIRECTIONS)
         values = self.accuracy[DIRECTIONS.index(direction), self.relations.index(relation)]
-        layers = pd.RangeIndex(1, len(values) + 1, name="layer")
+        layers = pd.Index(self.layers, name="layer")
         return pd.DataFrame(values, layers, pd.RangeIndex(values.shape[1], name="head"))
 
     def best(self, relation: str) -> dict[str, Any]:
@@ -173,7 +177,7 @@ class HeadSearch:
             "total": int(self.total[number]),
             "direction": DIRECTIONS[direction],
             "count": int(self.counts[direction, number]),
-            "layer": layer + 1,
+            "layer": self.layers[layer],
             "head": head,
             "accuracy": float(self.accuracy[direction, number, layer, head]),
             "offset": int(self.offsets[direction, number]),
@@ -233,11 +237,12 @@ def head_search(
     tallies: dict[str, Tally] = {}
     too_long: list[Sentence] = []
     count = 0
+    layers: tuple[int, ...] = ()
     with shown(progress, limit, what="Searching") as bar:
         for trace, found in attended(model, dependencies(model, islice(sentences, limit), too_long)):
             for name, tally in asked_of_heads(trace, found).items():
                 tallies[name] = tallies[name] + tally if name in tallies else tally
-            count += 1
+            count, layers = count + 1, trace.attention_layers["attentions"]
             bar.passed(1, len(trace.tokens))
     frequent = [name for name, tally in tallies.items() if tally.counts.max() >= minimum]
     if not frequent:
@@ -261,6 +266,7 @@ def head_search(
         relations=(ALL, *frequent),
         total=np.array([tally.total for tally in kept]),
         counts=counts,
+        layers=layers,
         accuracy=right / enough[..., None, None],
         offsets=OFFSETS[by_offset.argmax(axis=-1)],
         baseline=by_offset.max(axis=-1) / enough,

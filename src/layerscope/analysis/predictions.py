@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from layerscope.analysis.verify import TOLERANCES
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import Item
 from layerscope.network.head import Head
-from layerscope.network.outputs import as_array
+from layerscope.network.outputs import TOLERANCES, as_array
 from layerscope.network.windows import Window
 from layerscope.reduce.pooling import Array
 

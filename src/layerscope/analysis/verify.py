@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from layerscope import samples
-from layerscope.errors import InputError
-from layerscope.network.capture import evaluation, recording_attention
-from layerscope.network.outputs import as_array, named
+from layerscope.corpus.corpus import open_corpus
+from layerscope.errors import InputError, ModelError
+from layerscope.extraction.stream import ROWS, stream
+from layerscope.network.capture import call, evaluation, recording_attention
+from layerscope.network.outputs import AXES, NAMES, as_array, reported, tolerance
+from layerscope.network.windows import windows
+from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
 from layerscope.text.encode import list_of_texts
+from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
 
 if TYPE_CHECKING:
@@ -22,8 +27,13 @@ if TYPE_CHECKING:
 
     from layerscope.model import Model
 
-# In float32, relative to the largest value of an output (or to 1 if that is smaller); the others round more.
-TOLERANCES = {"float32": 1e-5, "float64": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
+# A text for the windows is made of those given where the context window is no larger.
+_WINDOW = 1024
+
+_MEAN = Feature.parse("mean@all")
+
+# What is reported besides, and is there under another name: the last of the hidden states.
+_LAST = frozenset({"last_hidden_state", "encoder_last_hidden_state"})
 
 
 @dataclass(frozen=True)
@@ -79,13 +89,14 @@ class Verification:
 def verify(model: Model, texts: Iterable[str] | None = None) -> Verification:
     """Compare what Layerscope gives for these texts with plain transformers, run now.
 
-    Ours are run together, in batches; theirs one by one, through the model's own forward with its own
-    `output_hidden_states` and `output_attentions`.
+    Theirs are run one by one, through the model's own forward with its own `output_hidden_states` and
+    `output_attentions`. Ours are what users are given: texts run together, in batches; one that is longer than the
+    context window, whose windows are compared with plain passes over each; and the means of a corpus, pooled where
+    they pass. What is not compared is in `left_out`, with the reason.
 
     Args:
         model: any model.
-        texts: what to run; None for the samples. Those longer than the context window are left out, since
-            plain transformers cannot read them.
+        texts: what to run; None for the samples.
 
     >>> import layerscope as ls
     >>> ls.verify(ls.load(), ["Seeing is believing."]).passed
@@ -93,34 +104,114 @@ def verify(model: Model, texts: Iterable[str] | None = None) -> Verification:
     """
     texts = samples.texts() if texts is None else list_of_texts(texts)
     window = model.context_window
-    fitting = [text for text in texts if 0 < len(model.tokenize(text)) <= (window or np.inf)]
+    tokens = [model.tokenize(text) for text in texts]
+    fitting = [one.text for one in tokens if 0 < len(one) <= (window or np.inf)]
     if not fitting:
         raise InputError(
             "There is nothing to compare: none of the texts has a token and fits the context window."
         )
-    targets = fitting if model.kind == "encoder-decoder" else None
-    has_logits = model.has_head and not model.untrained_head
-    largest: dict[str, list[tuple[float, float]]] = {}
-    # Hidden states are compared under the implementation that people run, attention under the one that records it.
-    for attention in (False, True):
-        ours = model.run_many(
-            fitting, targets=targets, attention=attention, logits=has_logits and not attention
-        )
-        for text, trace in zip(fitting, ours, strict=True):
-            for name, theirs in _plain(model, text, trace, attention).items():
-                if name in trace.outputs and ("attentions" in name) == attention:
-                    own = trace.outputs[name]
-                    scale = float(np.abs(theirs).max(initial=0))
-                    largest.setdefault(name, []).append((float(np.abs(own - theirs).max(initial=0)), scale))
-    skipped = len(texts) - len(fitting)
+    seen = _Seen()
+    states = _compare_outputs(model, fitting, seen)
+    _compare_attention(model, fitting, seen)
+    _compare_means(model, fitting, states, seen)
+    _compare_windows(model, [one for one in tokens if len(one) > (window or np.inf)], fitting, seen)
+    empty = sum(not len(one) for one in tokens)
+    if empty:
+        seen.left_out.append(f"{_texts(empty)} without tokens")
     return Verification(
         model=model.name,
-        tolerance=TOLERANCES.get(str(model.hf.dtype).removeprefix("torch."), 1e-5),
-        differences=tuple(_difference(name, pairs) for name, pairs in largest.items()),
-        left_out=(f"{skipped} texts: empty, or longer than the context window of {window} tokens",)
-        if skipped
-        else (),
+        tolerance=tolerance(model.hf.dtype),
+        differences=tuple(_difference(name, pairs) for name, pairs in seen.pairs.items()),
+        left_out=tuple(seen.left_out),
     )
+
+
+@dataclass(eq=False)
+class _Seen:
+    """What was compared: for each output the largest difference and value of each text; and what was not, and why."""
+
+    pairs: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def add(self, name: str, ours: Array, theirs: Array) -> None:
+        difference = float(np.abs(ours - theirs).max(initial=0)) if ours.shape == theirs.shape else np.inf
+        self.pairs.setdefault(name, []).append((difference, float(np.abs(theirs).max(initial=0))))
+
+
+def _compare_outputs(model: Model, texts: list[str], seen: _Seen) -> list[Array]:
+    """All but attention, under the implementation that people run; gives the plain hidden states of each text."""
+    has_logits = model.has_head and not model.untrained_head
+    ours = model.run_many(texts, targets=_targets(model, texts), logits=has_logits)
+    states = []
+    for text, trace in zip(texts, ours, strict=True):
+        output = _plain(model, text, trace, {"output_hidden_states": True})
+        theirs = _arrays(model, output)
+        if "pooler_output" in trace.outputs and "pooler_output" not in theirs:
+            # Heads for masked words leave it out of their output.
+            theirs["pooler_output"] = as_array(_plain(model, text, trace, {}, base=True)["pooler_output"][0])
+        for name, array in theirs.items():
+            if name in trace.outputs:
+                seen.add(name, trace.outputs[name], array)
+        states.append(theirs["hidden_states"])
+    seen.left_out += [f"{name}: {why}" for name, why in model.sites().missing.items()]
+    seen.left_out += [
+        f"{name}, which {type(model.hf).__name__} reports and a trace does not hold"
+        for name, value in output.items()
+        if isinstance(value, torch.Tensor) and NAMES.get(name, name) not in seen.pairs and name not in _LAST
+        if NAMES.get(name, name) not in model.sites().missing
+    ]
+    return states
+
+
+def _compare_attention(model: Model, texts: list[str], seen: _Seen) -> None:
+    """Attention, under the implementation that records it."""
+    try:
+        ours = model.run_many(texts, targets=_targets(model, texts), attention=True)
+    except ModelError as error:
+        seen.left_out.append(f"attention: {error}")
+        return
+    for text, trace in zip(texts, ours, strict=True):
+        with recording_attention(model.hf):
+            theirs = _arrays(model, _plain(model, text, trace, {"output_attentions": True}))
+        for name, array in theirs.items():
+            if name in trace.outputs and "attentions" in name:
+                seen.add(name, trace.outputs[name], array)
+    missing = model.sites(attention=True).missing
+    seen.left_out += [f"{name}: {why}" for name, why in missing.items() if "attentions" in name]
+
+
+def _compare_means(model: Model, texts: list[str], states: list[Array], seen: _Seen) -> None:
+    """The means of a corpus, as `extract` computes them, with those of the plain hidden states."""
+    for block in stream(model, open_corpus(texts).chunks(ROWS), [_MEAN]):
+        columns = [block.columns[f"mean_{layer}"].values for layer in range(model.num_layers + 1)]
+        for row, number in enumerate(range(block.rows.start, block.rows.start + len(block.rows))):
+            ours = np.stack([np.asarray(column[row]) for column in columns])
+            seen.add("mean@all of a corpus", ours, states[number].mean(axis=1))
+
+
+def _compare_windows(model: Model, long: list[Tokens], texts: list[str], seen: _Seen) -> None:
+    """Texts longer than the context window: each token with the plain pass over the window that it is taken from."""
+    size = model.context_window
+    if size is None:
+        return
+    if not long and size <= _WINDOW:
+        joined = " ".join(texts)
+        long = [model.tokenize(" ".join([joined] * (2 * size // max(len(model.tokenize(joined)), 1) + 1)))]
+        long = [one for one in long if len(one) > size]
+    if not long:
+        seen.left_out.append(f"windows: none of the texts is longer than the context window of {size} tokens")
+    for tokens in long:
+        ours = model.run(tokens).hidden_states
+        theirs = np.full_like(ours, np.nan)
+        for window in windows(tokens, size, causal=model.kind == "decoder"):
+            plain = _plain(model, tokens.keep(window.positions), None, {"output_hidden_states": True})
+            states = _arrays(model, plain)["hidden_states"]
+            theirs[:, window.positions[window.owned]] = states[:, window.owned]
+        seen.add("hidden_states in windows", ours, theirs)
+
+
+def _targets(model: Model, texts: list[str]) -> list[str] | None:
+    return texts if model.is_encoder_decoder else None
 
 
 def _difference(name: str, pairs: list[tuple[float, float]]) -> Difference:
@@ -129,28 +220,39 @@ def _difference(name: str, pairs: list[tuple[float, float]]) -> Difference:
     return Difference(name, float(largest), float(scale), len(pairs))
 
 
-def _plain(model: Model, text: str, trace: Trace, attention: bool) -> dict[str, Array]:
-    """The model's own outputs for one text, without the axis of texts."""
-    import torch
+def _texts(count: int) -> str:
+    return f"{count} text" if count == 1 else f"{count} texts"
 
-    inputs = model.tokenizer(text, return_tensors="pt").to(model.device)
-    if trace.target is not None:
-        inputs["decoder_input_ids"] = torch.from_numpy(trace.target.ids)[None].to(model.device)
-    kept = {name: value for name, value in inputs.items() if name in model.forward_names}
-    with model.lock, ExitStack() as stack:
-        stack.enter_context(evaluation(model.hf))
-        if attention:
-            stack.enter_context(recording_attention(model.hf))
-        output = model.hf(**kept, output_hidden_states=not attention, output_attentions=attention)
-        pooled = None
-        if not attention and "pooler_output" in trace.outputs and "pooler_output" not in output:
-            # Heads for masked words leave it out of their output.
-            pooled = model.hf.base_model(**kept).pooler_output
-    arrays = {} if pooled is None else {"pooler_output": as_array(pooled[0])}
-    for name, value in named(output).items():
-        if isinstance(value, tuple):
-            if value:
-                arrays[name] = np.stack([as_array(one[0]) for one in value])
+
+def _plain(
+    model: Model, text: str | Tokens, trace: Trace | None, ask: dict[str, bool], base: bool = False
+) -> Any:
+    """The model's own output for one text, by the model's own tokenizer; or for tokens, those of a window."""
+    if isinstance(text, Tokens):
+        ids, types = (torch.from_numpy(one)[None] for one in (text.ids, text.token_type_ids))
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "token_type_ids": types}
+    else:
+        inputs = dict(model.tokenizer(text, return_tensors="pt"))
+    if model.is_encoder_decoder:
+        target = [model.decoder_start_id] if trace is None or trace.target is None else trace.target.ids
+        inputs["decoder_input_ids"] = torch.tensor(target)[None]
+    kept = {name: one.to(model.device) for name, one in inputs.items() if name in model.forward_names}
+    with model.lock, evaluation(model.hf):
+        return call(model.hf.base_model if base else model.hf, kept | ask)
+
+
+def _arrays(model: Model, output: Any) -> dict[str, Array]:
+    """The outputs by our names, without the axis of texts, as far as they are read."""
+    arrays = {}
+    for name in AXES:
+        value = reported(output, name)[1]
+        if value is None:
+            continue
+        if AXES[name].startswith("L"):
+            site = model.sites().get((name, 0))
+            layers = [one if site is None else site.of(one) for one in value if one is not None]
+            if layers and len({one.shape for one in layers}) == 1:
+                arrays[name] = np.stack([as_array(one[0]) for one in layers])
         else:
             arrays[name] = as_array(value[0])
     return arrays

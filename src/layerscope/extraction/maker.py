@@ -11,8 +11,9 @@ from layerscope.extraction.cells import Cells, cells
 from layerscope.extraction.table import Columns, Read
 from layerscope.extraction.vectors import Asked, Passed, nothing
 from layerscope.extraction.workers import Workers
+from layerscope.network import limits
 from layerscope.network.memory import Budget, kept_memory
-from layerscope.network.windows import fit, windows
+from layerscope.network.windows import windows
 from layerscope.text.encode import Text, check_text, encode
 from layerscope.text.tokens import Tokens
 
@@ -110,7 +111,7 @@ class Maker:
             numbers.append(number)
         for number, tokens in zip(numbers, encode(self.model.vocabulary, good), strict=True):
             try:
-                fitted = fit(tokens, self.model.context_window, self.long)
+                fitted = limits.fitted(self.model, tokens, self.long)
                 if not len(fitted):
                     raise InputError("The text has no tokens, so there is nothing to run.")
                 pieces = windows(fitted, self.model.context_window, causal=self.model.kind == "decoder")

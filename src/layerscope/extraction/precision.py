@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +13,11 @@ import torch
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.cells import Cells, cells
 from layerscope.extraction.workers import Workers
+from layerscope.model import Found, Model
 from layerscope.network.memory import Budget, kept_memory
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
-
-if TYPE_CHECKING:
-    from layerscope.model import Model
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -44,7 +42,7 @@ def cast(model: Model, dtype: str) -> Model:
         return model
     if not all(one.is_floating_point() for one in model.hf.parameters()):
         raise InputError(f"{model.name} is quantised and runs in its own precision; leave dtype out.")
-    return replace(model, hf=copy.deepcopy(model.hf).to(DTYPES[dtype]), _sites={})
+    return replace(model, hf=copy.deepcopy(model.hf).to(DTYPES[dtype]), _found=Found())
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from layerscope.network.batching import Item, batches
+from layerscope.network.batching import ALONE, Item, batches
 from layerscope.network.kernels import fast_kernels
 from layerscope.network.memory import Budget, is_out_of_memory
 
@@ -67,7 +67,7 @@ class Workers:
                 idle.put(model)
             return None
 
-        waiting = deque(batches(items, budget.tokens))
+        waiting = deque(batches(items, self._size(budget)))
         running: deque[tuple[Batch, Future[T | None]]] = deque()
         each = max(self._threads // self._count, 1)
         try:
@@ -89,10 +89,14 @@ class Workers:
                     if self.model.device.type == "cuda":
                         torch.cuda.empty_cache()
                     waiting = deque(
-                        batches([*batch, *(item for rest in waiting for item in rest)], budget.tokens)
+                        batches([*batch, *(item for rest in waiting for item in rest)], self._size(budget))
                     )
         finally:
             torch.set_num_threads(self._threads)  # the workers' setting is MKL's for the whole process
+
+    def _size(self, budget: Budget) -> int:
+        """Tokens a batch: each text alone where others beside it would change its numbers."""
+        return budget.tokens if self.model.traits.company is None else ALONE
 
     def _models(self) -> queue.SimpleQueue[Model]:
         """The models that have nothing to do."""
@@ -109,6 +113,4 @@ def _sharing(model: Model) -> Model:
     """A model with modules, hooks and a lock of its own, and the same parameters and buffers."""
     shared: dict[int, Any] = {id(tensor): tensor for tensor in model.hf.parameters()}
     shared |= {id(tensor): tensor for tensor in model.hf.buffers()}
-    return replace(
-        model, hf=copy.deepcopy(model.hf, shared), lock=threading.RLock(), _sites=dict(model._sites)
-    )
+    return replace(model, hf=copy.deepcopy(model.hf, shared), lock=threading.RLock())

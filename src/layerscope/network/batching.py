@@ -14,6 +14,9 @@ from layerscope.text.tokens import Tokens
 # Tokens a batch, padding included: enough to keep the matrix products busy, small enough for any machine.
 BATCH_TOKENS = 4096
 
+# Of a budget of so few tokens, every item is a batch of its own.
+ALONE = 1
+
 
 @dataclass(frozen=True, eq=False)
 class Item:

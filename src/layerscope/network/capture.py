@@ -9,7 +9,10 @@ from typing import Any, Literal
 
 import torch
 
+from layerscope.errors import LayerscopeError, ModelError
+from layerscope.network.memory import is_out_of_memory
 from layerscope.quiet import quiet
+from layerscope.shown import first_line
 
 Side = Literal["in", "out"]
 Path = tuple[int | str, ...]
@@ -27,16 +30,49 @@ class Site:
         call: counted from 0 within one pass, for blocks that are shared between layers (ALBERT).
         side: "in" or "out".
         path: how to reach the tensor in a nest of tuples and dictionaries.
+        stream: the axis of parallel residual streams, of which the first is taken; None where there is one stream.
     """
 
     module: str
     call: int
     side: Side
     path: Path = ()
+    stream: int | None = None
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether it is the network's own output, for which the pass must run to the end."""
+        return self.module == ""
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensor [text, …] in what passes here."""
+        return tensor if self.stream is None else tensor.select(self.stream, 0)
 
 
 class _Stop(Exception):  # noqa: N818 (no error: all that was wanted has passed)
     """Ends a forward pass from within."""
+
+
+def call(hf: Any, inputs: Mapping[str, Any]) -> Any:
+    """One forward pass.
+
+    Raises:
+        ModelError: the network raised an error; the message says which, and on what it was run.
+        RuntimeError, MemoryError: the memory is too small, for which a smaller batch may help.
+    """
+    try:
+        return hf(**inputs)
+    except (_Stop, LayerscopeError):
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        ran = ", ".join(
+            f"{name} {list(one.shape)}" for name, one in inputs.items() if isinstance(one, torch.Tensor)
+        )
+        raise ModelError(
+            f"{type(hf).__name__} raised {type(error).__name__} when it was run on {ran}: {first_line(error)}"
+        ) from error
 
 
 def tensors(value: Any, path: Path = ()) -> Iterator[tuple[Path, torch.Tensor]]:
@@ -96,35 +132,35 @@ def capture(
     Returns:
         what was taken by key, and the model's own output, None if the pass was stopped.
     """
-    waiting: dict[tuple[str, int, Side], list[tuple[Key, Path]]] = {}
+    waiting: dict[tuple[str, int, Side], list[tuple[Key, Site]]] = {}
     for key, site in sites.items():
-        waiting.setdefault((site.module, site.call, site.side), []).append((key, site.path))
+        waiting.setdefault((site.module, site.call, site.side), []).append((key, site))
     caught: dict[Key, torch.Tensor] = {}
 
-    def see(module: str, call: int, side: Side, value: Any) -> None:
-        for key, path in waiting.pop((module, call, side), ()):
-            tensor = _follow(value, path)
+    def see(module: str, number: int, side: Side, value: Any) -> None:
+        for key, site in waiting.pop((module, number, side), ()):
+            tensor = _follow(value, site.path)
             if tensor is not None:
-                caught[key] = take(key, tensor)
+                caught[key] = take(key, site.of(tensor))
         if not waiting and not whole:
             raise _Stop
 
     output = None
     with watch(hf, [site.module for site in sites.values()], see), suppress(_Stop):
-        output = hf(**inputs)
+        output = call(hf, inputs)
     return caught, output
 
 
 def observe(hf: Any, inputs: Mapping[str, Any], see: See, until: Site) -> None:
     """Run the network with every module watched, up to and with the moment when a site is passed."""
 
-    def see_or_stop(module: str, call: int, side: Side, value: Any) -> None:
-        see(module, call, side, value)
-        if (module, call, side) == (until.module, until.call, until.side):
+    def see_or_stop(module: str, number: int, side: Side, value: Any) -> None:
+        see(module, number, side, value)
+        if (module, number, side) == (until.module, until.call, until.side):
             raise _Stop
 
     with watch(hf, None, see_or_stop), suppress(_Stop):
-        hf(**inputs)
+        call(hf, inputs)
 
 
 @contextmanager
@@ -178,14 +214,20 @@ def recording_attention(hf: Any) -> Iterator[None]:
     read the setting at each pass (Falcon), or return attention anyway; `Model.sites` checks what comes of it.
     """
     implementation = getattr(hf.config, "_attn_implementation", None)
-    if implementation in ("eager", None):
+    configs = {id(one.config): one.config for one in hf.modules() if hasattr(one, "config")}
+    before = [(config, getattr(config, "_attn_implementation", None)) for config in configs.values()]
+    if all(each in ("eager", None) for _, each in before):
         yield
         return
     _set_attention(hf, "eager")
     try:
         yield
     finally:
-        _set_attention(hf, implementation)
+        if implementation is not None:
+            _set_attention(hf, implementation)
+        for config, each in before:  # a network of several parts may have one for each
+            if getattr(config, "_attn_implementation", None) != each:
+                config._attn_implementation = each
 
 
 def _set_attention(hf: Any, implementation: str) -> None:

@@ -15,7 +15,18 @@ import torch
 
 from layerscope.errors import ModelError
 from layerscope.network.batching import Item
-from layerscope.network.capture import Key, Path, Side, Site, capture, evaluation, substituted, tensors, watch
+from layerscope.network.capture import (
+    Key,
+    Path,
+    Side,
+    Site,
+    call,
+    capture,
+    evaluation,
+    substituted,
+    tensors,
+    watch,
+)
 from layerscope.network.inputs import network_inputs
 from layerscope.network.outputs import named
 
@@ -44,12 +55,14 @@ class Head:
             name, depth = "decoder_hidden_states", model.num_decoder_layers
         with model.lock, evaluation(model.hf):
             sites = model.sites()
+            if any(sites[name, number].is_reported for number in (depth - 1, depth)):
+                raise _not_found(model)
             self._inputs = network_inputs(model, [item])
             found = _Recording(model.hf, sites[name, depth - 1])
             with watch(model.hf, None, found.see):
-                model.hf(**self._inputs)
+                call(model.hf, self._inputs)
         if found.site is None:
-            raise ModelError(f"{model.name} cannot be read by the lens: its last block is not found.")
+            raise _not_found(model)
         self._last: Key = (name, depth)
         self._sites = {self._last: sites[name, depth], _BLOCK: found.site}
         self._before = found.before
@@ -67,7 +80,7 @@ class Head:
             evaluation(hf),
             substituted(hf, self._before | {site.module: [*earlier, ours]}),
         ):
-            logits: torch.Tensor = named(hf(**self._inputs))["logits"]
+            logits: torch.Tensor = named(call(hf, self._inputs))["logits"]
         return logits[0].float()
 
     def plain(self, item: Item) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -77,6 +90,10 @@ class Head:
             inputs = network_inputs(self.model, [item])
             caught, output = capture(hf, inputs, self._sites, lambda _key, tensor: tensor[0], whole=True)
         return caught[_BLOCK], caught[self._last], named(output)["logits"][0]
+
+
+def _not_found(model: Model) -> ModelError:
+    return ModelError(f"{model.name} cannot be read by the lens: its last block is not found.")
 
 
 class _Recording:
@@ -95,20 +112,20 @@ class _Recording:
         # For each call that has not ended, and for the pass itself, the calls that it made and that have.
         self._ended: list[list[tuple[str, Any]]] = [[]]
 
-    def see(self, module: str, call: int, side: Side, value: Any) -> None:
+    def see(self, module: str, number: int, side: Side, value: Any) -> None:
         if self.site is not None:
             return
-        if (module, call, side) == (self._previous.module, self._previous.call, self._previous.side):
+        if (module, number, side) == (self._previous.module, self._previous.call, self._previous.side):
             self._state = dict(tensors(value))[self._previous.path]
         if side == "in":
             self._ended.append([])
             if self._block is None and self._is_listed(module) and self._carries_state(value):
-                self._block = (module, call)
+                self._block = (module, number)
             return
         self._ended.pop()
         self._ended[-1].append((module, _changed(value, _to_nan)))
-        if (module, call) == self._block:
-            self._end(module, call, value)
+        if (module, number) == self._block:
+            self._end(module, number, value)
 
     def _is_listed(self, module: str) -> bool:
         parent, _, name = module.rpartition(".")
@@ -120,7 +137,7 @@ class _Recording:
             one.shape == state.shape and torch.equal(one, state) for _, one in tensors(value)
         )
 
-    def _end(self, module: str, call: int, value: Any) -> None:
+    def _end(self, module: str, number: int, value: Any) -> None:
         """The last block was left: what is then still going on are the modules that it lies in."""
         assert self._state is not None
         shape = self._state.shape
@@ -129,7 +146,7 @@ class _Recording:
             return
         for name, output in (ended for calls in self._ended for ended in calls):
             self.before.setdefault(name, []).append(output)
-        self.site = Site(module, call, "out", path)
+        self.site = Site(module, number, "out", path)
 
 
 def _to_nan(_path: Path, tensor: torch.Tensor) -> torch.Tensor:

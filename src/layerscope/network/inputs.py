@@ -21,16 +21,15 @@ if TYPE_CHECKING:
 def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
     """The keyword arguments of the network's forward: tensors [text, token], padded on the right.
 
-    Where nothing is padded there is no mask, which attention then need not add.
+    There is a mask even where nothing is padded, as a tokenizer gives one: some families (XLM) otherwise take
+    a padding token that is written in a text for padding.
     """
     rows = {
         "input_ids": ([item.tokens.ids[item.window.positions] for item in batch], model.padding_id),
         "attention_mask": ([np.ones(len(item.window), dtype=np.int64) for item in batch], 0),
         "token_type_ids": ([item.tokens.token_type_ids[item.window.positions] for item in batch], 0),
     }
-    if len({len(item.window) for item in batch}) == 1:
-        del rows["attention_mask"]
-    if model.kind == "encoder-decoder":
+    if model.is_encoder_decoder:
         # The encoder alone still needs a decoder input to start from; the pass stops before it is used.
         starts = [
             np.array([model.decoder_start_id]) if item.target is None else item.target.ids for item in batch
@@ -52,7 +51,7 @@ def inputs_of(model: Model, tokens: Tokens) -> dict[str, Any]:
     An encoder-decoder's decoder reads the same text, so that there is something for it to compute.
     """
     target = None
-    if model.kind == "encoder-decoder":
+    if model.is_encoder_decoder:
         target = encode_target(model.vocabulary, tokens.text, model.decoder_start_id)
     (window, *_) = windows(tokens, None, causal=False)
     return network_inputs(model, [Item(0, tokens, window, target)])
@@ -73,3 +72,19 @@ def forward_names(hf: Any, tokenizer: Any) -> frozenset[str]:
     if "token_type_ids" not in made:
         accepted.discard("token_type_ids")
     return frozenset(accepted)
+
+
+def rows_of(module: Any) -> int | None:
+    """How many rows a network's embedding matrix has, None where it has no such matrix."""
+    try:
+        table = module.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    rows = getattr(table, "num_embeddings", None)
+    return rows if isinstance(rows, int) else None
+
+
+def part_of(config: Any, side: str) -> Any:
+    """The configuration of one side of an encoder-decoder: a part of its own (T5Gemma), or the whole."""
+    part: Any = getattr(config, side, config)
+    return part.get_text_config() if hasattr(part, "get_text_config") else config

@@ -1,39 +1,174 @@
-"""How many tokens a network reads at once."""
+"""How many tokens a network reads at once, and which ids it has rows for: read off a pass, not off names.
+
+One pass over a short text is watched: a table that is asked for consecutive rows, one a token, is a table of
+positions, and the rows behind the first one asked for are how many it has. So a table that is not used for texts (a
+vision tower's) counts for nothing, and the rows that belong to no position need no rule for each family.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.overrides import TorchFunctionMode
+
+from layerscope.errors import InputError, ModelError
+from layerscope.network.capture import Key, Site, call, capture, evaluation
+from layerscope.network.inputs import network_inputs
+from layerscope.network.trial import short_item
+from layerscope.network.windows import Window, fit
+from layerscope.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
 
 # Tokenizers that know no limit report this or more.
 _NO_LIMIT = 10**9
-
-# What families call their table of learned positions.
-_TABLES = frozenset({"position_embeddings", "embed_positions", "wpe", "position_embedding"})
 
 # Where the configuration says it, for families that compute their positions (rotary ones).
 _KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
 
 # Relative positions only: what their configurations say is the length they were trained on, which is no limit.
-_UNLIMITED = frozenset({"t5", "mt5", "umt5", "longt5", "bloom", "mpt", "xlnet"})
+_UNLIMITED = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers", "bloom", "xlnet"})
+
+# So many tokens are tried at most: a pass through one block takes time and memory that grow as the square.
+_TRIED = 1024
 
 
-def context_window(hf: Any, tokenizer: Any) -> int | None:
-    """The most tokens that a network reads at once, special ones included; None where there is no limit.
+@dataclass(frozen=True)
+class Limits:
+    """What a network takes.
 
-    The smaller of what the tokenizer says and what the network has positions for.
+    Attributes:
+        window: the most tokens of a text, special ones included; None where there is no limit.
+        target_window: the most tokens that an encoder-decoder's decoder reads; None likewise.
     """
-    limits = [tokenizer.model_max_length, _positions(hf)]
-    return min((int(limit) for limit in limits if limit is not None and limit < _NO_LIMIT), default=None)
+
+    window: int | None
+    target_window: int | None
 
 
-def _positions(hf: Any) -> int | None:
-    for name, module in hf.named_modules():
-        if name.rpartition(".")[2] in _TABLES and hasattr(module, "num_embeddings"):
-            padding = getattr(module, "padding_idx", None)
-            # The first rows of some tables belong to no position: OPT and BART say how many, RoBERTa by its padding.
-            unused = getattr(module, "offset", 0 if padding is None else padding + 1)
-            return int(module.num_embeddings) - int(unused)
-    config = hf.config.get_text_config()
+def limits(model: Model) -> Limits:
+    """The smaller of what the tokenizer says, and what the network has positions for or its configuration says."""
+    says = model.tokenizer.model_max_length
+    says = None if says is None or says >= _NO_LIMIT else int(says)
+    if model.device.type == "meta":  # nothing runs without weights
+        configured = _configured(model.config)
+        return Limits(_smaller(says, configured), _smaller(says, configured))
+    watched = _watched(model)
+    window = watched.get("T", _configured(model.config))
+    if window is not None and window <= _TRIED and model.device.type == "cpu":
+        window = _longest(model, window)  # elsewhere an index that is too large ends the process
+    target = watched.get("D", _configured(model.decoder_config))
+    return Limits(_smaller(says, window), _smaller(says, target))
+
+
+def fitted(model: Model, tokens: Tokens, long: str) -> Tokens:
+    """The tokens of a text that will be run: see `windows.fit`.
+
+    Raises:
+        InputError: they do not fit, or have an id that the network has no row for.
+    """
+    check_rows(model, tokens, model.num_rows)
+    return fit(tokens, model.context_window, long)
+
+
+def fitted_target(model: Model, target: Tokens, long: str) -> Tokens:
+    """What a decoder will read of a target, which cannot pass in windows; see `fitted`."""
+    check_rows(model, target, model.num_decoder_rows)
+    return fit(target, model.target_window, "cut" if long == "cut" else "error", "target")
+
+
+def check_rows(model: Model, tokens: Tokens, rows: int | None) -> None:
+    """Raise an `InputError` if a token has no row in the embedding matrix, as one added to the tokenizer may have."""
+    if rows is not None and len(tokens) and tokens.ids.max() >= rows:
+        place = int(np.argmax(tokens.ids >= rows))
+        raise InputError(
+            f"The token {tokens.strings[place]!r} has the id {tokens.ids[place]}, and the embedding matrix of "
+            f"{model.name} has the rows 0 to {rows - 1}: the token was added to the tokenizer, and the model "
+            "not resized (resize_token_embeddings). Leave the token out."
+        )
+
+
+def _smaller(*sizes: int | None) -> int | None:
+    return min((size for size in sizes if size is not None), default=None)
+
+
+def _configured(config: Any) -> int | None:
+    """What a configuration says."""
     if config.model_type in _UNLIMITED:
         return None
     return next((int(value) for key in _KEYS if (value := getattr(config, key, None))), None)
+
+
+class _Tables(TorchFunctionMode):  # type: ignore[misc]
+    """Notes, for every run of consecutive rows that a table is asked for, its length and the rows from its first on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, int]] = []
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """One call of a torch function; inside, this mode is off."""
+        if function is F.embedding:
+            self._note(*args[:2])
+        return function(*args, **(kwargs or {}))
+
+    def _note(self, indices: torch.Tensor, table: torch.Tensor) -> None:
+        rows = indices.detach().to("cpu").reshape(-1)
+        (breaks,) = torch.nonzero(
+            torch.diff(rows) != 1, as_tuple=True
+        )  # padding that a network adds by itself
+        count = int(breaks[0]) + 1 if len(breaks) else len(rows)
+        if count > 1:
+            self.found.append((count, len(table) - int(rows[0])))
+
+
+def _watched(model: Model) -> dict[str, int]:
+    """The positions that the network has tables for, of texts (T) and of what a decoder reads (D)."""
+    item = short_item(model)
+    tables = _Tables()
+    with model.lock, evaluation(model.hf), tables:
+        call(model.hf, network_inputs(model, [item]))
+    lengths = {"T": len(item.window), "D": 0 if item.target is None else len(item.target)}
+    found = {}
+    for side, length in lengths.items():
+        sizes = [rows for count, rows in tables.found if count == length]
+        if sizes:
+            found[side] = min(sizes)
+    return found
+
+
+def _longest(model: Model, most: int) -> int:
+    """The most tokens, up to `most`, that pass the first block; halved until the edge is found."""
+    fits, fails = len(short_item(model).window), most + 1
+    while fits < fails - 1:
+        middle = most if fails == most + 1 else (fits + fails) // 2
+        if _passes(model, middle):
+            fits = middle
+        else:
+            fails = middle
+    return fits
+
+
+def _passes(model: Model, length: int) -> bool:
+    """Whether a text of so many tokens passes the first block."""
+    item = short_item(model)
+    positions = np.resize(np.arange(len(item.window)), length)
+    long = replace(item, window=Window(positions, np.ones(length, dtype=bool)))
+    key: Key = ("hidden_states", 1)
+    sites: dict[Key, Site] = {key: model.sites()[key]}
+    if sites[key].is_reported:
+        return True  # the whole pass would be too long to try
+    try:
+        with model.lock, evaluation(model.hf):
+            capture(model.hf, network_inputs(model, [long]), sites, lambda _key, one: one[:0], whole=False)
+    except ModelError:
+        return False
+    return True

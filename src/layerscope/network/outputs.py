@@ -22,6 +22,19 @@ AXES = {
     "logits": "T.",
 }
 
+# What those axes are called, the text's left out.
+AXIS_NAMES = {
+    "hidden_states": ("token", "hidden"),
+    "attentions": ("head", "query", "key"),
+    "decoder_hidden_states": ("target token", "hidden"),
+    "decoder_attentions": ("head", "target query", "target key"),
+    "cross_attentions": ("head", "target query", "key"),
+    "pooler_output": ("hidden",),
+}
+
+# In float32, relative to the largest value of an output (or to 1 if that is smaller); the others round more.
+TOLERANCES = {"float32": 1e-5, "float64": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
+
 # What transformers calls an output that has another name here: the plain names are an encoder-decoder's encoder's.
 NAMES = {
     "encoder_hidden_states": "hidden_states",
@@ -36,6 +49,18 @@ def named(output: Any) -> dict[str, Any]:
     """The outputs of a pass under our names, those that are known here and are there."""
     found = {NAMES.get(name, name): value for name, value in output.items()}
     return {name: value for name, value in found.items() if name in AXES and value is not None}
+
+
+def reported(output: Any, name: str) -> tuple[str, Any]:
+    """An output of ours in what a pass reports: its name there, and its value, None if it is not there."""
+    theirs = (other for other, ours in NAMES.items() if ours == name and output.get(other) is not None)
+    found = next(theirs, name)
+    return found, output.get(found)
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """How far two ways to compute the same may be apart, relative to the largest value."""
+    return TOLERANCES.get(str(dtype).removeprefix("torch."), 1e-5)
 
 
 def as_array(tensor: torch.Tensor) -> Array:

@@ -1,86 +1,113 @@
 """Finding where a network's outputs come into being, whatever its family calls its parts.
 
-One small pass with everything watched: each tensor that the model reports (hidden states, attentions,
-pooler output) is looked for, bit for bit, among all that went into and came out of its modules. The
-earliest place that carries it is the site from which it will be read. So there is no table of families,
-and a model whose outputs are found nowhere is refused instead of read wrongly.
+Small passes with everything watched, of a short text alone and beside a longer one: each tensor that the model
+reports (hidden states, attentions, pooler output) is looked for, bit for bit, among all that went into and came out
+of its modules. The earliest place that carries it each time, and also when the model is not asked to report, is the
+site from which it will be read. So there is no table of families. An output that passes through no module is read
+from the model's own report, for which the pass must run to the end; one that does not have the axes it should have
+is left out, and why is kept.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from layerscope.errors import ModelError
-from layerscope.network.capture import Key, Side, Site, recording_attention, tensors, watch
-from layerscope.network.inputs import inputs_of
-from layerscope.network.outputs import named
-from layerscope.text.encode import encode
+from layerscope.network.batching import Item
+from layerscope.network.capture import Key, Side, Site, call, recording_attention, tensors, watch
+from layerscope.network.inputs import network_inputs
+from layerscope.network.outputs import AXES, AXIS_NAMES, reported
+from layerscope.network.trial import batch, short_item
 
 if TYPE_CHECKING:
     from layerscope.model import Model
 
+STATES = ("hidden_states", "decoder_hidden_states")
+ATTENTIONS = ("attentions", "decoder_attentions", "cross_attentions")
 
-_SHORT_TEXT = "Seeing is believing."
+# Which hidden states pass between the attentions of one block and of the next.
+_SIDES = dict(
+    zip(ATTENTIONS, ("hidden_states", "decoder_hidden_states", "decoder_hidden_states"), strict=True)
+)
 
 
 class Sites(dict[Key, Site]):
-    """Sites by output and index; `certain` unless a block was found to change nothing.
+    """Sites by output and index: the number of the layer; of an attention one less than its block's.
 
-    What goes into such a block and what comes out are the same for now, and other weights would tell them
-    apart: its site must be looked for again at each run.
+    Attributes:
+        certain: False if a block was found to change nothing. What goes into it and what comes out are the same for
+            now, and other weights would tell them apart: its site must be looked for again at each run.
+        missing: for outputs that the model reports and that cannot be read, why.
     """
 
     certain: bool = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.missing: dict[str, str] = {}
+
     def add(self, others: Sites) -> None:
         """Take others in."""
         self.update(others)
+        self.missing |= others.missing
         self.certain = self.certain and others.certain
+
+    def layers(self, name: str) -> tuple[int, ...]:
+        """The indices at which an output is there."""
+        return tuple(sorted(index for one, index in self if one == name))
 
 
 def hidden_sites(model: Model) -> Sites:
     """The sites of every hidden state, and of the pooler output if there is one.
 
     Raises:
-        ModelError: the model reports no hidden states or too few, or they cannot be found in it.
+        ModelError: the model reports no hidden states, too few, or none that are [text, token, hidden].
     """
-    hf, inputs = model.hf, _short_inputs(model)
-    sites = _find(hf, inputs, {"output_hidden_states": True})
-    if ("hidden_states", 0) not in sites:
-        raise ModelError(f"{type(hf).__name__} does not report its hidden states, so it cannot be read.")
-    count = sum(name == "hidden_states" for name, _ in sites)
+    passes = _passes(model, model.hf, {"output_hidden_states": True})
+    sites = Sites()
+    for name in (*STATES, "pooler_output"):
+        sites.add(_sites(model, name, passes))
+    if "hidden_states" in sites.missing:
+        raise ModelError(f"{model.name} cannot be read: {sites.missing['hidden_states']}")
+    if not sites.layers("hidden_states"):
+        raise ModelError(
+            f"{type(model.hf).__name__} does not report its hidden states, so it cannot be read."
+        )
+    count = len(sites.layers("hidden_states"))
     if count != model.num_layers + 1:
         raise ModelError(f"{model.name} has {model.num_layers} layers and reports {count} hidden states.")
-    base = getattr(hf, "base_model", hf)
-    if ("pooler_output", 0) not in sites and base is not hf:
-        # Heads for masked words drop the pooler from their output, though the pass goes through it.
-        prefix = next(name for name, module in hf.named_modules() if module is base)
-        inner = _find(base, inputs, {}).get(("pooler_output", 0))
-        if inner is not None:
-            sites["pooler_output", 0] = Site(f"{prefix}.{inner.module}", inner.call, inner.side, inner.path)
+    if "pooler_output" not in {name for name, _ in sites} | sites.missing.keys():
+        sites.add(_inner_pooler(model))
     return sites
 
 
 def attention_sites(model: Model) -> Sites:
-    """The sites of the attention of every block, recorded as it is in a run, and those of the hidden states.
+    """The sites of the attention of every block that has one, as it is recorded, and those of the hidden states.
 
     Raises:
-        ModelError: the model returns no attention, it cannot be found in it, or the model computes something
-            else when it is asked for it.
+        ModelError: the model returns no attention or none that is [head, query, key], it does not say of which
+            blocks it is, or the model computes something else when it is asked for it.
     """
-    hf, inputs = model.hf, _short_inputs(model)
+    hf = model.hf
     with recording_attention(hf):
-        sites = _find(hf, inputs, {"output_attentions": True})
-        recorded = hf(**inputs, output_hidden_states=True, output_attentions=True)
-    for key in [key for key in sites if "attentions" not in key[0]]:
-        del sites[key]
+        passes = _passes(model, hf, {"output_attentions": True, "output_hidden_states": True})
+    sites = Sites()
+    for name in ATTENTIONS:
+        sites.add(_sites(model, name, passes))
     if not sites:
-        raise ModelError(f"{type(hf).__name__} returns no attention, whatever its implementation is set to.")
-    if not _agree(hf(**inputs, output_hidden_states=True), recorded):
+        why = sites.missing.get("attentions")
+        raise ModelError(
+            f"The attention of {model.name} cannot be read: {why}"
+            if why
+            else f"{type(hf).__name__} returns no attention, whatever its implementation is set to."
+        )
+    plain = call(hf, {**passes.alone.inputs, "output_hidden_states": True})
+    if not _agree(plain, passes.alone.output):
         raise ModelError(
             f"{model.name} computes something else when it is asked for its attention; it is not shown."
         )
@@ -88,47 +115,188 @@ def attention_sites(model: Model) -> Sites:
     return sites
 
 
-def _find(hf: Any, inputs: Mapping[str, Any], ask: Mapping[str, bool]) -> Sites:
-    seen: dict[bytes, list[tuple[int, Site]]] = {}
-    clock = 0
+@dataclass(eq=False)
+class _Pass:
+    """A watched pass: what went in, what the model reports, and where each tensor passed, with the time."""
 
-    def see(module: str, call: int, side: Side, value: Any) -> None:
-        nonlocal clock
-        if module == "":
-            return  # the model's output itself is no place to catch its parts
-        clock += 1
-        for path, tensor in tensors(value):
-            if tensor.is_floating_point() and tensor.ndim >= 2:
-                seen.setdefault(_fingerprint(tensor), []).append((clock, Site(module, call, side, path)))
+    items: list[Item]
+    inputs: Mapping[str, Any]
+    output: Any = None
+    places: dict[bytes, list[tuple[int, Site]]] = field(default_factory=dict)
 
-    with watch(hf, None, see):
-        output = hf(**inputs, **ask)
-    sites = Sites()
-    for name, value in named(output).items():
-        if name == "pooler_output":
-            sites.add(_series(hf, name, (value,), seen))
-        elif isinstance(value, tuple) and ask:
-            sites.add(_series(hf, name, value, seen))
-    return sites
+    def run(self, hf: Any, ask: Mapping[str, bool], modules: set[str] | None = None) -> None:
+        """Run it, with all modules watched, or these."""
+        clock = 0
 
+        def see(module: str, number: int, side: Side, value: Any) -> None:
+            nonlocal clock
+            clock += 1
+            if module == "":
+                return  # where its own report passes, nothing is won
+            for path, tensor in tensors(value):
+                if tensor.is_floating_point() and tensor.ndim >= 2:
+                    place = (clock, Site(module, number, side, path))
+                    self.places.setdefault(_fingerprint(tensor), []).append(place)
 
-def _series(
-    hf: Any, name: str, values: tuple[torch.Tensor, ...], seen: Mapping[bytes, list[tuple[int, Site]]]
-) -> Sites:
-    """The sites of one output layer by layer, each later in the pass than the one before."""
-    sites = Sites()
-    after = 0
-    for index, value in enumerate(values):
-        places = [] if value is None else seen.get(_fingerprint(value), [])
-        later = next(((time, site) for time, site in places if time > after), None)
-        if later is None:
+        with watch(hf, modules, see):
+            self.output = call(hf, {**self.inputs, **ask})
+        if not isinstance(self.output, Mapping):
             raise ModelError(
-                f"{type(hf).__name__} cannot be read: what it reports as {name}[{index}] comes out of none of its "
-                "modules."
+                f"{type(hf).__name__} cannot be read: it returns {type(self.output).__name__}, not outputs by name."
             )
-        after, sites[name, index] = later
-    sites.certain = len({_fingerprint(value) for value in values}) == len(values)
+
+    def at(self, value: torch.Tensor) -> list[tuple[int, Site]]:
+        """Where a tensor passed."""
+        return self.places.get(_fingerprint(value), [])
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """The sizes of the axes that are known: texts, tokens, and tokens that the decoder reads."""
+        targets = [0 if item.target is None else len(item.target) for item in self.items]
+        windows = [len(item.window) for item in self.items]
+        return {"B": len(self.items), "T": max(windows), "D": max(targets)}
+
+
+@dataclass(frozen=True, eq=False)
+class _Passes:
+    """The passes in which an output is looked for: the short text alone, unasked, and beside a longer one."""
+
+    alone: _Pass
+    unasked: _Pass
+    beside: _Pass
+
+    def places(self, value: torch.Tensor, other: torch.Tensor) -> list[tuple[int, Site]]:
+        """Where an output passes each time, by its values alone and beside; with the times of the first pass."""
+        unasked, beside = (
+            {site for _, site in one.at(of)} for one, of in ((self.unasked, value), (self.beside, other))
+        )
+        return [(time, site) for time, site in self.alone.at(value) if site in unasked and site in beside]
+
+
+def _passes(model: Model, hf: Any, ask: Mapping[str, bool]) -> _Passes:
+    """Run them, the first with every module watched, the others with those that can matter."""
+    items = [short_item(model)]
+    passes = _Passes(*(_Pass(one, network_inputs(model, one)) for one in (items, items, batch(model))))
+    passes.alone.run(hf, ask)
+    candidates = (place for _, value in tensors(passes.alone.output) for place in passes.alone.at(value))
+    modules = {site.module for _, site in candidates}
+    passes.unasked.run(
+        hf, {name: one for name, one in ask.items() if name != "output_hidden_states"}, modules
+    )
+    passes.beside.run(hf, ask, modules)
+    return passes
+
+
+def _sites(model: Model, name: str, passes: _Passes) -> Sites:
+    """The sites of one output, each later in the pass than the one before, or why there are none."""
+    sites = Sites()
+    theirs = _reported(name, passes.alone.output)
+    if not theirs:
+        return sites
+    beside = _reported(name, passes.beside.output)
+    try:
+        streams = [_stream(name, value, passes.beside.lengths) for value in beside.values()]
+    except ValueError as error:
+        sites.missing[name] = f"what {type(model.hf).__name__} reports as {name} {error}."
+        return sites
+    after = 0
+    times = []
+    for (path, value), other, stream in zip(theirs.items(), beside.values(), streams, strict=True):
+        later = ((time, site) for time, site in passes.places(value, other) if time > after)
+        time, site = next(later, (None, Site("", 0, "out", path)))
+        if time is not None:
+            after = time
+        times.append((time, replace(site, stream=stream)))
+    if name in ATTENTIONS:
+        _add_by_block(sites, model, name, times, passes)
+    elif name == "pooler_output" and times[0][0] is None:
+        sites.missing[name] = (
+            f"what {type(model.hf).__name__} reports as its pooler output comes out of none of its modules: it is "
+            "no trained layer, but picked from the last hidden state. Use mean, cls or last."
+        )
+    else:
+        sites.update({(name, index): site for index, (_, site) in enumerate(times)})
+    sites.certain = len({_fingerprint(value) for value in theirs.values()}) == len(theirs)
     return sites
+
+
+def _add_by_block(
+    sites: Sites, model: Model, name: str, found: list[tuple[int | None, Site]], passes: _Passes
+) -> None:
+    """Give each attention to the block in which it passes: between the states before and behind it.
+
+    The blocks of a hybrid network that have no attention report none, so that its place in the report says nothing.
+    """
+    states = _sites(model, _SIDES[name], passes)
+    depth = len(states.layers(_SIDES[name])) - 1
+    blocks = list(range(depth))
+    if len(found) != depth:
+        blocks = [_block(time, states, passes.alone) for time, _ in found]
+        if -1 in blocks or len(set(blocks)) != len(blocks):
+            sites.missing[name] = (
+                f"{type(model.hf).__name__} reports the attention of {len(found)} of {depth} blocks, and not of which."
+            )
+            return
+    sites.update({(name, block): site for block, (_, site) in zip(blocks, found, strict=True)})
+
+
+def _block(time: int | None, states: Sites, alone: _Pass) -> int:
+    """The block, from 0, that is going on at a time; -1 if that is not known."""
+    moments = {site: moment for places in alone.places.values() for moment, site in places}
+    passed = [moments.get(replace(site, stream=None)) for site in states.values()]
+    if time is None or None in passed:
+        return -1
+    return sum(moment is not None and moment < time for moment in passed) - 1
+
+
+def _inner_pooler(model: Model) -> Sites:
+    """The pooler's site where the head, as one for masked words, drops its output; the pass goes through it."""
+    hf, sites = model.hf, Sites()
+    base = getattr(hf, "base_model", hf)
+    if base is hf:
+        return sites
+    prefix = next((name for name, module in hf.named_modules() if module is base), None)
+    try:
+        inner = _sites(model, "pooler_output", _passes(model, base, {})).get(("pooler_output", 0))
+    except ModelError:
+        return sites  # it does not run on the inputs of the whole
+    if inner is not None and prefix is not None:
+        sites["pooler_output", 0] = replace(inner, module=f"{prefix}.{inner.module}")
+    return sites
+
+
+def _reported(name: str, output: Any) -> dict[tuple[str | int, ...], torch.Tensor]:
+    """What the model reports of an output, by where in its report it stands; without entries that are None."""
+    their_name, value = reported(output, name)
+    if isinstance(value, tuple | list):
+        entries: Iterator[Any] = iter(value)
+        return {(their_name, index): one for index, one in enumerate(entries) if one is not None}
+    return {} if value is None else {(their_name,): value}
+
+
+def _stream(name: str, value: torch.Tensor, lengths: Mapping[str, int]) -> int | None:
+    """The axis of parallel streams in a reported tensor, None if there is no such axis.
+
+    Raises:
+        ValueError: its axes are not those of the output.
+    """
+    axes = "B" + AXES[name].removeprefix("L")
+    sizes = [lengths.get(axis) for axis in axes]
+
+    def fits(shape: tuple[int, ...]) -> bool:
+        return len(shape) == len(sizes) and all(
+            size in (None, real) for size, real in zip(sizes, shape, strict=True)
+        )
+
+    shape = tuple(value.shape)
+    if fits(shape):
+        return None
+    if name in STATES:
+        for axis in range(len(shape)):
+            if fits(shape[:axis] + shape[axis + 1 :]):
+                return axis
+    wanted = ", ".join(AXIS_NAMES[name])
+    raise ValueError(f"has the shape {list(shape)}, which is not [text, {wanted}]")
 
 
 def _fingerprint(tensor: torch.Tensor) -> bytes:
@@ -136,11 +304,6 @@ def _fingerprint(tensor: torch.Tensor) -> bytes:
     return hashlib.blake2b(
         values.numpy().tobytes() + repr(tuple(tensor.shape)).encode(), digest_size=16
     ).digest()
-
-
-def _short_inputs(model: Model) -> dict[str, Any]:
-    (tokens,) = encode(model.vocabulary, [_SHORT_TEXT])
-    return inputs_of(model, tokens)
 
 
 def _agree(one: Any, other: Any) -> bool:

@@ -35,8 +35,8 @@ class Window:
         return len(self.positions)
 
 
-def fit(tokens: Tokens, size: int | None, long: str) -> Tokens:
-    """The tokens that will be run: cut to the context window if that was asked for.
+def fit(tokens: Tokens, size: int | None, long: str, what: str = "text") -> Tokens:
+    """The tokens that will be run: cut to the context window if that was asked for. `what` they are: text, or target.
 
     Raises:
         InputError: the text does not fit, and neither windows nor a cut were asked for, or windows for
@@ -49,10 +49,11 @@ def fit(tokens: Tokens, size: int | None, long: str) -> Tokens:
     if long == "cut":
         return cut(tokens, size)
     length = (
-        f"The text has {len(tokens)} tokens, special ones included, and the model's context window {size}."
+        f"The {what} has {len(tokens)} tokens, special ones included, and the model's context window {size}."
     )
     if long == "error":
-        raise InputError(f"{length} Shorten it, or give long='window' or long='cut'.")
+        ways = "long='window' or long='cut'" if what == "text" else "long='cut'"
+        raise InputError(f"{length} Shorten it, or give {ways}.")
     if tokens.pair is not None:
         raise InputError(f"{length} A pair cannot be read in windows: shorten it, or give long='cut'.")
     return tokens

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from layerscope.errors import InputError
 
@@ -66,6 +66,13 @@ def resolve_sides(layers: Layers, encoder: int, decoder: int) -> tuple[tuple[int
         if len(errors) == len(sides):
             raise errors[0 if encoder >= decoder else 1]
     return tuple(sorted(sides[0])), tuple(sorted(sides[1]))
+
+
+def listed(layers: Sequence[int]) -> str:
+    """Layers as a sentence names them: "1 to 6", "3, 6", "none"."""
+    if len(layers) > 2 and list(layers) == list(range(layers[0], layers[-1] + 1)):
+        return f"{layers[0]} to {layers[-1]}"
+    return ", ".join(map(str, layers)) or "none"
 
 
 def check_layers(text: str) -> str:

@@ -104,11 +104,14 @@ def passage(model: Model, tokens: Tokens, layer: int, kinds: Iterable[Kind]) -> 
 def _wanted(model: Model, layer: int) -> dict[str, Site]:
     """Where the model shows what goes into the block of a layer, its attention, and what the layer is."""
     sites = model.sites(attention=True)
-    return {
-        "before": sites["hidden_states", layer - 1],
-        "attention": sites["attentions", layer - 1],
-        "after": sites["hidden_states", layer],
+    keys = {
+        "before": ("hidden_states", layer - 1),
+        "attention": ("attentions", layer - 1),
+        "after": ("hidden_states", layer),
     }
+    if any(key not in sites or sites[key].is_reported for key in keys.values()):
+        raise _not_drawn(model)
+    return {what: sites[key] for what, key in keys.items()}
 
 
 def _array(tensor: torch.Tensor) -> Array:

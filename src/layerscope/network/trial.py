@@ -1,0 +1,53 @@
+"""The texts on which a network is tried before it is believed: a short one alone, and beside a longer one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from layerscope.network.batching import Item
+from layerscope.network.inputs import network_inputs
+from layerscope.network.windows import cut, windows
+from layerscope.text.encode import encode, encode_target
+from layerscope.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
+
+SHORT = "Seeing is believing."
+LONG = "The old man told me a story about my mother, and nobody walked there before the morning."
+
+# What a decoder of an encoder-decoder reads: of other lengths than the texts, so that the sides can be told apart.
+_TARGETS = {
+    SHORT: "Seeing, said the man.",
+    LONG: "Nobody walked there, said the old man, before he told me a story.",
+}
+
+
+def short_item(model: Model) -> Item:
+    """The short text."""
+    return _item(model, 0, SHORT)
+
+
+def short_inputs(model: Model) -> dict[str, Any]:
+    """The keyword arguments of the network's forward for the short text."""
+    return network_inputs(model, [short_item(model)])
+
+
+def batch(model: Model) -> list[Item]:
+    """The short text beside one that is longer, and at most twice as long."""
+    short, long = short_item(model), _item(model, 1, LONG)
+    size = 2 * len(short.window)
+    return [short, long if len(long.window) <= size else _whole(1, cut(long.tokens, size), long.target)]
+
+
+def _item(model: Model, number: int, text: str) -> Item:
+    (tokens,) = encode(model.vocabulary, [text])
+    target = None
+    if model.is_encoder_decoder:
+        target = encode_target(model.vocabulary, _TARGETS[text], model.decoder_start_id)
+    return _whole(number, tokens, target)
+
+
+def _whole(number: int, tokens: Tokens, target: Tokens | None) -> Item:
+    (window,) = windows(tokens, None, causal=False)
+    return Item(number, tokens, window, target)
