@@ -87,6 +87,18 @@ class Model:
         return "decoder" if self.traits.is_causal else "encoder"
 
     @property
+    def predicts_next(self) -> bool:
+        """Whether its head predicts the next token, rather than the one that stands there.
+
+        A causal network can do nothing else; one of images and texts that reads its prompt in both directions
+        (PaliGemma) still goes on from it.
+        """
+        from transformers.models.auto import modeling_auto as auto
+
+        is_of_images = self.hf.config.model_type in auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+        return self.kind != "encoder" or is_of_images
+
+    @property
     def is_encoder_decoder(self) -> bool:
         """Whether it reads a text and, beside it, a target."""
         return bool(self.hf.config.is_encoder_decoder)

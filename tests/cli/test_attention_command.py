@@ -100,7 +100,7 @@ def test_a_treebank(command, model, treebank, tmp_path):
         ([SENTENCE, "--layers", "9"], "Layer 9 does not exist"),
         ([SENTENCE, "--heads", "--measure", "foo"], "Unknown measure 'foo'; known: entropy"),
         ([SENTENCE, "--png", "x.jpg"], "--png writes a file that ends with .png; not x.jpg."),
-        (["a " * 600], "with attention it must fit"),
+        (["a " * 600], "with attention the text must fit"),
         ([SENTENCE, "--relation", "det"], "--relation and --limit are for --treebank FILE."),
         ([SENTENCE, "--treebank", "x.conllu"], "Give a text or --treebank, not both."),
         (["--heads", "--treebank", "x.conllu"], "--heads is of a text"),

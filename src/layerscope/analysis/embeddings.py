@@ -121,10 +121,11 @@ def _watched(model: Model, tokens: Tokens) -> tuple[dict[str, torch.Tensor], dic
         elif side == "out" and _is_step(module) and looked_up:
             modules[name.rpartition(".")[2]] = module
         if (name, call, side) == (site.module, site.call, site.side):
-            looked_up["layer 0"] = found[site.path][0]
+            looked_up["layer 0"] = site.of(found[site.path])[0]
 
     with model.lock, evaluation(model.hf):
-        observe(model.hf, inputs_of(model, tokens), see, until=site)
+        ask = {"output_hidden_states": True} if site.is_reported else {}
+        observe(model.hf, inputs_of(model, tokens) | ask, see, until=site)
     return looked_up, modules
 
 

@@ -280,7 +280,7 @@ def _checked(trace: Trace, k: int) -> Model:
 
 def _actual(model: Model, tokens: Tokens) -> Ids:
     """int64 [position], the tokens that are to be predicted, as far as there are any."""
-    if model.kind == "encoder":
+    if not model.predicts_next:
         return np.where(tokens.ids == model.tokenizer.mask_token_id, _NONE, tokens.ids)
     # What a decoder read of a target leaves out its last token, which is to follow all the same.
     whole, places = tokens.ids, np.arange(len(tokens))

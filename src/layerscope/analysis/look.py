@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.analysis.attention import partners
-from layerscope.errors import InputError
+from layerscope.errors import InputError, ModelError
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
@@ -82,31 +82,51 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
 
     Raises:
         InputError: the text does not fit the context window, or a layer does not exist.
+        ModelError: `layers` were named, and the model's attention cannot be read.
     """
     if k < 1:
         raise InputError(f"k is how many predictions to show, at least 1; not {k}.")
-    count = model.num_layers
-    chosen = resolve_layers(layers if layers is not None else {1, (count + 1) // 2, count}, count)
-    if layers is not None and max(chosen, default=0) == 0:
+    chosen = None if layers is None else resolve_layers(layers, model.num_layers)
+    if chosen is not None and max(chosen, default=0) == 0:
         raise InputError(
-            f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {count}."
+            f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {model.num_layers}."
         )
-    has_logits = model.has_head and not model.untrained_head and model.kind != "encoder-decoder"
-    trace = model.run(text, pair, attention=True, logits=has_logits)
-    table = partners(trace).table()
-    attention = {
-        layer: table[table["layer"] == layer].drop(columns="layer").reset_index(drop=True)
-        for layer in chosen
-        if layer > 0
-    }
+    has_logits = model.has_head and not model.untrained_head and not model.is_encoder_decoder
+    why = None if chosen else _no_attention(model)
+    trace = model.run(text, pair, attention=why is None, logits=has_logits)
+    notes = (why, _note(model, trace, has_logits))
     return Look(
         model=model.name,
         tokens=trace.tokens,
-        attention=attention,
+        attention={} if why else _attention(trace, chosen),
         lengths=np.linalg.norm(trace.hidden_states, axis=2),
         predictions=_predictions(model, trace, k) if has_logits else (),
-        note=_note(model, trace, has_logits),
+        note=" ".join(filter(None, notes)) or None,
     )
+
+
+def _no_attention(model: Model) -> str | None:
+    """Why a model's attention cannot be shown, None if it can."""
+    try:
+        sites = model.sites(attention=True)
+    except ModelError as error:
+        return str(error)
+    return (
+        None if sites.layers("attentions") else f"Its attention cannot be read: {sites.missing['attentions']}"
+    )
+
+
+def _attention(trace: Trace, layers: Sequence[int] | None) -> dict[int, pd.DataFrame]:
+    """What each word attends to most, in these layers; None for the first, middle and last that have attention."""
+    table = partners(trace).table()
+    having = trace.attention_layers["attentions"]
+    if layers is None:
+        layers = sorted({having[0], having[(len(having) - 1) // 2], having[-1]})
+    return {
+        layer: table[table["layer"] == layer].drop(columns="layer").reset_index(drop=True)
+        for layer in layers
+        if layer in having
+    }
 
 
 def top_tokens(model: Model, logits: Array, k: int) -> tuple[tuple[str, float], ...]:

@@ -236,7 +236,11 @@ def _plain(
     if model.is_encoder_decoder:
         target = [model.decoder_start_id] if trace is None or trace.target is None else trace.target.ids
         inputs["decoder_input_ids"] = torch.tensor(target)[None]
-    kept = {name: one.to(model.device) for name, one in inputs.items() if name in model.forward_names}
+    kept: dict[str, Any] = {
+        name: one.to(model.device) for name, one in inputs.items() if name in model.forward_names
+    }
+    if "use_cache" in model.forward_names:
+        kept["use_cache"] = False  # with it, FSMT's decoder sees what follows a token
     with model.lock, evaluation(model.hf):
         return call(model.hf.base_model if base else model.hf, kept | ask)
 

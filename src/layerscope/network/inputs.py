@@ -34,8 +34,8 @@ def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
         starts = [
             np.array([model.decoder_start_id]) if item.target is None else item.target.ids for item in batch
         ]
+        # It sees nothing behind a token, so that its padding, on the right, needs no mask.
         rows["decoder_input_ids"] = (starts, model.padding_id)
-        rows["decoder_attention_mask"] = ([np.ones(len(start), dtype=np.int64) for start in starts], 0)
     inputs: dict[str, Any] = {
         name: torch.from_numpy(padded(values, fill)).to(model.device)
         for name, (values, fill) in rows.items()
@@ -64,7 +64,7 @@ _ALWAYS = frozenset({"use_cache", "return_dict"})
 def forward_names(hf: Any, tokenizer: Any) -> frozenset[str]:
     """The inputs to give a network: those that its forward names and, of the tokens, its tokenizer makes."""
     parameters = inspect.signature(hf.forward).parameters
-    made = {*tokenizer.model_input_names, "decoder_input_ids", "decoder_attention_mask", *_ALWAYS}
+    made = {*tokenizer.model_input_names, "decoder_input_ids", *_ALWAYS}
     if "input_ids" not in parameters:  # a wrapper (adapters) that hands on whatever it is given
         return frozenset(made)
     takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())

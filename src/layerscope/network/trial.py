@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from layerscope.network.batching import Item
 from layerscope.network.inputs import network_inputs
 from layerscope.network.windows import cut, windows
@@ -15,12 +17,6 @@ if TYPE_CHECKING:
 
 SHORT = "Seeing is believing."
 LONG = "The old man told me a story about my mother, and nobody walked there before the morning."
-
-# What a decoder of an encoder-decoder reads: of other lengths than the texts, so that the sides can be told apart.
-_TARGETS = {
-    SHORT: "Seeing, said the man.",
-    LONG: "Nobody walked there, said the old man, before he told me a story.",
-}
 
 
 def short_item(model: Model) -> Item:
@@ -42,10 +38,14 @@ def batch(model: Model) -> list[Item]:
 
 def _item(model: Model, number: int, text: str) -> Item:
     (tokens,) = encode(model.vocabulary, [text])
-    target = None
-    if model.is_encoder_decoder:
-        target = encode_target(model.vocabulary, _TARGETS[text], model.decoder_start_id)
-    return _whole(number, tokens, target)
+    return _whole(number, tokens, _target(model, number) if model.is_encoder_decoder else None)
+
+
+def _target(model: Model, number: int) -> Tokens:
+    """What a decoder reads, of the second text more; a little less than the short text, so that the sides differ."""
+    (short,) = encode(model.vocabulary, [SHORT])
+    target = encode_target(model.vocabulary, LONG, model.decoder_start_id)
+    return target.keep(np.arange(max(len(short) - 2 + number, 1)))
 
 
 def _whole(number: int, tokens: Tokens, target: Tokens | None) -> Item:

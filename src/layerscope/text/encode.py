@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.errors import InputError
+from layerscope.errors import InputError, LayerscopeError
+from layerscope.shown import first_line
 from layerscope.text.tokens import Tokens
 from layerscope.text.vocabulary import Vocabulary
 from layerscope.text.words import OwnWords as OwnWords
@@ -101,7 +102,26 @@ def encode_target(vocabulary: Vocabulary, target: str, start_id: int) -> Tokens:
 def _encode_alike(
     vocabulary: Vocabulary, texts: Sequence[Untokenised], as_target: bool = False
 ) -> list[Tokens]:
-    """Tokenise texts that are all single or all pairs, in one call of the tokenizer."""
+    """Tokenise texts that are all single or all pairs.
+
+    Raises:
+        InputError: the tokenizer raised an error; the message says which, and on which text.
+    """
+    try:
+        return _encode_at_once(vocabulary, texts, as_target)
+    except LayerscopeError:
+        raise
+    except Exception as error:
+        if len(texts) > 1:  # which one?
+            return [tokens for text in texts for tokens in _encode_alike(vocabulary, [text], as_target)]
+        raise InputError(
+            f"{type(vocabulary.tokenizer).__name__} raised {type(error).__name__} when it tokenised "
+            f"{_shown(texts[0])}: {first_line(error)}"
+        ) from error
+
+
+def _encode_at_once(vocabulary: Vocabulary, texts: Sequence[Untokenised], as_target: bool) -> list[Tokens]:
+    """Tokenise them in one call of the tokenizer."""
     tokenizer = vocabulary.tokenizer
     firsts = [text if isinstance(text, str) else text[0] for text in texts]
     seconds = [text[1] for text in texts if not isinstance(text, str)] or None
