@@ -257,6 +257,8 @@ def _inner_pooler(model: Model) -> Sites:
         return sites
     prefix = next((name for name, module in hf.named_modules() if module is base), None)
     try:
+        if not _reported("pooler_output", call(base, network_inputs(model, [short_item(model)]))):
+            return sites
         inner = _sites(model, "pooler_output", _passes(model, base, {})).get(("pooler_output", 0))
     except ModelError:
         return sites  # it does not run on the inputs of the whole
