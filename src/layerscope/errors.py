@@ -66,6 +66,11 @@ class NewHeadWarning(UserWarning):
     """A head that the checkpoint has no weights for was made new; until fine-tuned it gives noise."""
 
 
+def again(kind: type[LayerscopeError], message: str) -> LayerscopeError:
+    """An error of a kind with a message of its own, whatever arguments the kind makes its messages of."""
+    return kind.__new__(kind, message)
+
+
 def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     """An error for a name that is not known: it lists the known ones and the nearest."""
     names = list(known)

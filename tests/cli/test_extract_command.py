@@ -52,7 +52,7 @@ def test_rows_that_fail_are_counted(command, tmp_path):
     file.write_text('{"body": "A ghost."}\n{"body": null}\n')
     code, _, err = command("extract", file, "-o", tmp_path / "out", "--text", "body")
     assert code == 0
-    assert "1 rows have an error; their column 'error' says which." in err
+    assert "1 of 2 rows have an error; their column 'error' says which." in err
     code, _, err = command("extract", file, "-o", tmp_path / "o", "--text", "body", "--on-error", "raise")
     assert code == 2
     assert (
@@ -65,14 +65,39 @@ def test_checking_a_folder(command, reviews, tmp_path):
     out = tmp_path / "out"
     extract = ("extract", reviews, "-o", out, "--text", "review")
     command(*extract)
-    assert command("extract", "--check", out) == (0, "", "Every part is as it was written.\n")
+    fine = "Every row is there, and every part is as it was written.\n"
+    assert command("extract", "--check", out) == (0, "", fine)
     part = out / "part-000000.parquet"
     part.write_bytes(part.read_bytes()[:-1])
-    code, _, err = command("extract", "--check", out)
+    for _ in range(2):
+        code, _, err = command("extract", "--check", out)
+        assert code == 1
+        assert "Damaged or gone: part-000000.parquet (rows 0 to 2). --repair forgets them" in err
+    code, _, err = command("extract", "--repair", out)
     assert code == 1
-    assert "Damaged or missing: part-000000.parquet" in err
+    assert "Forgotten: part-000000.parquet (rows 0 to 2)." in err
+    code, _, err = command("extract", "--check", out)
+    assert (code, err) == (
+        1,
+        "Unfinished: the corpus was not read to its end. The command that began the folder goes on.\n",
+    )
     command(*extract)
-    assert json.loads(command("extract", "--check", out, "--json")[1])["damaged"] == []
+    found = json.loads(command("extract", "--check", out, "--json")[1])
+    assert (found["passed"], found["damaged"], found["missing"]) == (True, [], [])
+
+
+def test_success_is_what_came_out(command, tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"text": 1}\n{"text": null}\n')
+    code, out, err = command("extract", file, "-o", tmp_path / "out", "--text", "text")
+    assert code == 1
+    assert "errors" in out
+    assert "Every row has an error (2 of 2). That of the first: The text is int 1" in err
+    code, out, err = command("extract", file, "-o", tmp_path / "json", "--text", "text", "--json")
+    assert (code, json.loads(out)["errors"]) == (1, 2)
+    (tmp_path / "none.jsonl").write_text("")
+    code, _, err = command("extract", tmp_path / "none.jsonl", "-o", tmp_path / "none")
+    assert (code, err) == (0, "The corpus has no rows.\n")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
 import layerscope as ls
 from layerscope import samples
@@ -198,6 +199,45 @@ def test_half_precision_columns_and_a_number_that_does_not_fit(model, tmp_path):
         )
     finally:
         del POOLINGS["huge_of_extract"]
+
+
+@pytest.fixture
+def broken(tiny_folder):
+    """A model of which one word's embedding is NaN, and a text with that word."""
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    model.run("a")
+    with torch.no_grad():
+        model.hf.get_input_embeddings().weight[int(model.tokenize("ghost").ids[1])] = torch.nan
+    return model
+
+
+def test_vectors_that_are_no_numbers_are_errors_of_their_row(broken, tmp_path):
+    texts = ["the first", "a ghost", "the last"]
+    specs = ["mean@all", "max@-1", "cls@-1", "mean@-2:/concat", "max@all/max", "words@-1", "tokens@0"]
+    features = ls.extract(broken, texts, tmp_path / "rows", specs)
+    table = features.to_pandas()
+    assert features.num_errors == 1
+    assert table["error"].isna().tolist() == [True, False, True]
+    assert table["error"][1] == "mean_0: holds NaN or infinity, which the model gave"
+    for name in features.columns:
+        assert table[name].isna().tolist() == [False, True, False], name
+    with pytest.raises(
+        InputError, match="Row 1 of the corpus: mean_0: holds NaN or infinity, which the model gave"
+    ):
+        ls.extract(broken, texts, tmp_path / "raise", specs, on_error="raise")
+
+
+def test_a_network_that_overflows_in_half_precision_gives_no_vector(tiny_folder, tmp_path):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    with torch.no_grad():
+        model.hf.bert.encoder.layer[2].output.LayerNorm.weight.mul_(1e6)
+    features = ls.extract(
+        model, ["the bank", "a river"], tmp_path / "out", ["mean@all", "words@-1"], dtype="float16"
+    )
+    table = features.to_pandas()
+    assert features.num_errors == 2
+    assert table["mean_3"].isna().all()
+    assert table["mean_2"].notna().all()
 
 
 def test_an_empty_corpus_is_a_folder_without_rows(model, tmp_path):

@@ -59,7 +59,9 @@ def copied(out, tmp_path):
 def edited(folder, **changes):
     """Change the manifest of a folder."""
     path = folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    values = {**json.loads(path.read_text()), **changes}
+    sums = {name: sum(part[name] for part in values["parts"]) for name in ("rows", "errors", "tokens")}
+    path.write_text(json.dumps(values | sums))
     return folder
 
 

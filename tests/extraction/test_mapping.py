@@ -1,11 +1,14 @@
 import pickle
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
+import torch
 
 import layerscope as ls
-from layerscope.errors import InputError
+from layerscope.errors import InputError, ModelError
 
 TEXTS = ["Seeing is believing.", "A ghost.", "Then I tried to find some way of embracing my mother's ghost."]
 
@@ -85,3 +88,39 @@ def test_what_does_not_fit_is_said(model, batch, sentence):
 def test_auto_needs_a_corpus(model):
     with pytest.raises(InputError, match="dtype='auto' is checked on a corpus"):
         ls.FeatureMap(model, dtype="auto")
+
+
+def test_vectors_that_are_no_numbers_are_refused(tiny_folder):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    model.run("a")
+    with torch.no_grad():
+        model.hf.get_input_embeddings().weight[int(model.tokenize("ghost").ids[1])] = torch.nan
+    for feature in ("mean@-1", "words@-1", "max@all/max"):
+        with pytest.raises(
+            ModelError, match="Row 1 of the batch: .*holds NaN or infinity, which the model gave"
+        ):
+            ls.FeatureMap(model, feature)({"text": ["the first", "a ghost"]})
+
+
+def test_a_users_own_column_is_not_overwritten(tiny):
+    with pytest.raises(InputError, match="The batch has a column 'mean_3', which is the name of a feature's"):
+        ls.FeatureMap(tiny("bert"), "mean@-1")({"text": ["a"], "mean_3": ["mine"]})
+
+
+def test_a_map_in_several_processes_after_a_pass_in_this_one(tiny_folder):
+    """Forked processes: the threads that the pass here started are not there."""
+    code = (
+        "import sys, torch, layerscope as ls\n"
+        "from datasets import Dataset, disable_progress_bars\n"
+        "disable_progress_bars()\n"
+        "torch.set_num_threads(2)\n"
+        "a = torch.ones(600, 600) @ torch.ones(600, 600)\n"
+        "made = ls.FeatureMap(ls.load(sys.argv[1], device='cpu'), 'mean@-1')\n"
+        "made({'text': ['seeing is believing ' * 20] * 40})\n"
+        "texts = Dataset.from_dict({'text': ['a', 'b', 'c', 'd']})\n"
+        "print(len(texts.map(made, batched=True, num_proc=2)['mean_3']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tiny_folder("bert")], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "4\n", done.stderr

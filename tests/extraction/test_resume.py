@@ -3,18 +3,21 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+import layerscope as ls
 from layerscope import samples
 from layerscope.errors import InputError, StorageError
 from layerscope.extraction.extract import extract
-from layerscope.extraction.repair import forget_damaged
+from layerscope.extraction.repair import check, repair
 
 HERE = Path(__file__).parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -135,7 +138,7 @@ def test_a_damaged_part_is_found_and_made_again(tiny, tmp_path, harm):
     model, texts, out = tiny("bert"), samples.texts(), tmp_path / "out"
     extract(model, texts, out, part_rows=9)
     before = contents(out)
-    assert forget_damaged(out) == []
+    assert check(out).passed
     part = out / "part-000002.parquet"
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
@@ -144,10 +147,33 @@ def test_a_damaged_part_is_found_and_made_again(tiny, tmp_path, harm):
         "cut": lambda: part.write_bytes(data[:-100]),
         "remove": part.unlink,
     }[harm]()
-    assert forget_damaged(out) == ["part-000002.parquet"]
-    assert not json.loads((out / "manifest.json").read_text())["complete"]
+    harmed = contents(out)
+    for _ in range(2):  # a check changes nothing
+        found = check(out)
+        assert found.damaged == {"part-000002.parquet": (18, 26)}
+        assert not found.passed
+        assert contents(out) == harmed
+    assert repair(out).damaged == found.damaged
+    for _ in range(2):  # what is missing is said every time
+        found = check(out)
+        assert (found.damaged, found.missing, found.complete) == ({}, ((18, 26),), False)
     extract(model, texts, out)
     assert contents(out) == before
+    assert check(out).passed
+
+
+def test_a_part_of_a_slow_model_has_few_rows_and_the_number_is_kept(tiny_folder, tmp_path):
+    model, texts = ls.load(tiny_folder("bert"), device="cpu"), ["seeing is believing"] * 14
+
+    def slow(_module, _args, kwargs):
+        time.sleep(0.01 * kwargs["input_ids"].numel())
+
+    handle = model.hf.register_forward_pre_hook(slow, with_kwargs=True)
+    rows = extract(model, texts, tmp_path / "slow").manifest.settings["part_rows"]
+    handle.remove()
+    assert rows * len(model.tokenize(texts[0])) * 0.01 <= 20  # seconds a part, of sleep alone
+    assert extract(model, texts, tmp_path / "slow").manifest.settings["part_rows"] == rows
+    assert extract(model, texts, tmp_path / "quick").manifest.settings["part_rows"] > rows
 
 
 def test_what_is_missing_is_seen_without_a_check(tiny, tmp_path):
@@ -160,10 +186,121 @@ def test_what_is_missing_is_seen_without_a_check(tiny, tmp_path):
 
 
 def test_a_folder_without_features_is_not_checked(tmp_path):
-    with pytest.raises(StorageError, match="There is no folder"):
-        forget_damaged(tmp_path / "nowhere")
-    with pytest.raises(StorageError, match="There are no features in"):
-        forget_damaged(tmp_path)
+    for look in (check, repair):
+        with pytest.raises(StorageError, match="There is no folder"):
+            look(tmp_path / "nowhere")
+        with pytest.raises(StorageError, match="There are no features in"):
+            look(tmp_path)
+    (tmp_path / "note.txt").write_text("a file of somebody else's")
+    with pytest.raises(StorageError, match=r"holds other files \(note.txt\)"):
+        check(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_an_unfinished_folder_is_said_to_be_so(tiny, tmp_path):
+    with pytest.raises(RuntimeError):
+        extract(tiny("bert"), failing_after(samples.texts(), 15), tmp_path, part_rows=5)
+    for _ in range(2):
+        found = check(tmp_path)
+        assert (found.damaged, found.missing, found.complete, found.passed) == ({}, (), False, False)
+
+
+def test_a_folder_can_be_checked_where_nothing_can_be_written(tiny, tmp_path):
+    """On storage that is read-only, mounted in a name space of its own."""
+    extract(tiny("bert"), samples.texts()[:9], tmp_path / "out", part_rows=4)
+    (tmp_path / "out" / ".lock").unlink()
+    code = (
+        f"mount --bind {tmp_path}/out {tmp_path}/out && mount -o remount,bind,ro {tmp_path}/out && "
+        f"! touch {tmp_path}/out/x 2> /dev/null && {sys.executable} -c "
+        f"'from layerscope.extraction.repair import check; print(check(\"{tmp_path}/out\").passed)'"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", code], capture_output=True, text=True, env=ENVIRONMENT
+    )
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_a_folder_without_a_part_begins_anew(tiny, tmp_path):
+    """So that a mistake in the first command does not bar the corrected one."""
+    rows = [{"text": "a", "x": 1}, {"text": 3, "x": 1}]
+    with pytest.raises(InputError, match="Row 1 of the corpus"):
+        extract(tiny("bert"), rows, tmp_path / "out", text="text", on_error="raise")
+    assert extract(tiny("bert"), rows, tmp_path / "out", text="text", keep=["x"]).num_errors == 1
+
+
+MANIFESTS = {
+    "another file": lambda one: one["parts"][0].update(file="../precious.txt"),
+    "a file elsewhere": lambda one: one["parts"][0].update(file="/etc/passwd"),
+    "a file in a folder": lambda one: one["parts"][0].update(file="x/part-000000.parquet"),
+    "another number": lambda one: one["parts"][1].update(file="part-000007.parquet"),
+    "the same part twice": lambda one: one["parts"].append(one["parts"][1]),
+    "another order": lambda one: one["parts"].reverse(),
+    "a hole": lambda one: one["parts"].pop(1),
+    "no first part": lambda one: one["parts"].pop(0),
+    "a short part": lambda one: one["parts"][0].update(rows=3),
+    "too many rows": lambda one: one["parts"][-1].update(rows=5),
+    "more errors than rows": lambda one: one["parts"][0].update(errors=5),
+    "rows below 0": lambda one: one["parts"][0].update(rows=-4),
+    "a start that is none": lambda one: one["parts"][0].update(start=True),
+    "a size in words": lambda one: one["parts"][0].update(bytes="many"),
+    "no checksum": lambda one: one["parts"][0].update(sha256="00"),
+    "a field more": lambda one: one["parts"][0].update(note=1),
+    "parts that are none": lambda one: one.update(parts={}),
+    "a part that is none": lambda one: one.update(parts=[None]),
+    "other sums": lambda one: one.update(rows=26),
+    "complete in words": lambda one: one.update(complete="yes"),
+    "part_rows of 0": lambda one: one.update(part_rows=0),
+    "a column of no width": lambda one: one["columns"]["mean_3"].update(width=0),
+    "a column of no type": lambda one: one["schema"].pop("mean_3"),
+    "about nobody": lambda one: one.update(about={}),
+    **{
+        f"no {name}": lambda one, name=name: one.pop(name)
+        for name in ("columns", "schema", "numbers", "about", "model")
+    },
+    **{
+        f"{name} is null": lambda one, name=name: one.update({name: None})
+        for name in ("columns", "schema", "numbers")
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def small(tiny_folder, tmp_path_factory):
+    """A folder of three parts of four rows, but for the last."""
+    out = tmp_path_factory.mktemp("small") / "out"
+    extract(ls.load(tiny_folder("bert"), device="cpu"), samples.texts()[:11], out, ["mean@-1"], part_rows=4)
+    return out
+
+
+@pytest.mark.parametrize("change", MANIFESTS)
+def test_a_manifest_that_cannot_be_is_refused_and_nothing_is_touched(change, small, tmp_path, tiny):
+    out = tmp_path / "out"
+    shutil.copytree(small, out)
+    (tmp_path / "precious.txt").write_text("precious")
+    values = json.loads((out / "manifest.json").read_text())
+    MANIFESTS[change](values)
+    (out / "manifest.json").write_text(json.dumps(values))
+    before = contents(tmp_path)
+    for use in (
+        check,
+        repair,
+        ls.open_features,
+        lambda out: extract(tiny("bert"), samples.texts()[:11], out, part_rows=4),
+    ):
+        with pytest.raises(StorageError, match=r"manifest.json is damaged, or was changed: .+\.$"):
+            use(out)
+    assert contents(tmp_path) == before
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(small, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(small, out)
+    (tmp_path / "precious.txt").write_text("precious")
+    (out / ".lock").unlink(missing_ok=True)
+    (out / ".lock").symlink_to(tmp_path / "precious.txt")
+    with suppress(StorageError):
+        repair(out)
+    assert (tmp_path / "precious.txt").read_text() == "precious"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +308,17 @@ def test_a_folder_without_features_is_not_checked(tmp_path):
     [
         ("{}", "is no manifest of features"),
         ("not json", "is no manifest of features"),
-        ('{"format": "layerscope features", "schema_version": 1}', "is no manifest of features"),
+        ("[" * 100_000, "is no manifest of features"),
+        ("[]", "is no manifest of features"),
+        (
+            '{"format": "layerscope features", "schema_version": 1}',
+            "is damaged, or was changed: its fields are not",
+        ),
+        ('{"format": "layerscope features"}', "schema version None"),
+        (
+            '{"format": "layerscope features", "schema_version": 2, "about": 3}',
+            "use the one that wrote it .unknown.",
+        ),
     ],
 )
 def test_a_manifest_that_is_none_is_refused(tiny, tmp_path, text, sentence):
@@ -229,7 +376,8 @@ def test_ctrl_c_writes_what_is_whole_and_a_second_writer_is_refused_meanwhile(ti
     with pytest.raises(StorageError, match="Another process writes to"):
         extract(tiny("bert"), ["a"], tmp_path / "out")
     with pytest.raises(StorageError, match="Another process writes to"):
-        forget_damaged(tmp_path / "out")
+        repair(tmp_path / "out")
+    assert not check(tmp_path / "out").complete
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate()
     assert out == "stopped\n"
@@ -238,7 +386,7 @@ def test_ctrl_c_writes_what_is_whole_and_a_second_writer_is_refused_meanwhile(ti
         path.name for path in (tmp_path / "out").glob("part-*")
     }
     assert not list((tmp_path / "out").glob(".writing-*"))
-    assert forget_damaged(tmp_path / "out") == []
+    assert not check(tmp_path / "out").damaged
 
 
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_folder, tmp_path):

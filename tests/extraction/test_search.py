@@ -66,16 +66,21 @@ def written(place, vectors, numbers="float32", rows_a_part=3, is_words=False):
         table = pa.table({field.name: pa.array(values[field.name], field.type) for field in schema}, schema)
         rows = Rows(start, values["text"], None, pa.table({}))
         halves = [table.slice(0, 2), table.slice(2)] if len(table) > 2 else [table]  # two row groups
-        parts.append(write_part(folder, Todo(len(parts), rows, ""), halves, schema))
+        parts.append(write_part(folder, Todo(len(parts), rows, "0" * 64), halves, schema))
     settings = {
         "model": {},
+        "features": [feature],
+        "on_error": "row",
+        "part_rows": rows_a_part,
         "columns": {name: {"feature": feature, "width": width}},
         "numbers": {"network": "float32", "columns": numbers},
         "long_texts": {"long": "window"},
         "corpus": {"id": None},
         "schema": {field.name: str(field.type) for field in schema},
     }
-    folder.write_manifest(Manifest(settings, {"model": {"name": "by hand"}}, tuple(parts), True))
+    folder.write_manifest(
+        Manifest(settings, {"model": {"name": "by hand"}, "precision_check": None}, tuple(parts), True)
+    )
     return ls.open_features(place)
 
 

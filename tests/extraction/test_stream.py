@@ -62,17 +62,17 @@ def test_numbers_that_are_none_are_said_by_row(tiny_folder):
         model.hf.get_input_embeddings().weight[broken] = torch.nan
     (block,) = of(model, texts, "mean@1", "words@1")
     with pytest.raises(
-        ModelError, match="Row 1 of the corpus: mean_1 holds NaN or infinity, which the model gave"
+        ModelError, match="Row 1 of the corpus: mean_1: holds NaN or infinity, which the model gave"
     ):
         block.values("mean_1")
-    with pytest.raises(ModelError, match="Row 1 of the corpus: words_1 holds NaN"):
+    with pytest.raises(ModelError, match="Row 1 of the corpus: words_1: holds NaN"):
         block.words("words_1")
     for ask in (
         lambda: ls.drift(model, texts),
         lambda: ls.sweep(model, texts * 2, ["a", "b"] * 2, ["mean@0"], folds=2),
         lambda: ls.LayerFeatures("mean@0", model).fit_transform(texts),
     ):
-        with pytest.raises(ModelError, match="Row 1 of the corpus: mean_0 holds NaN or infinity"):
+        with pytest.raises(ModelError, match="Row 1 of the corpus: mean_0: holds NaN or infinity"):
             ask()
 
 

@@ -66,3 +66,27 @@ def test_where_there_is_no_glibc_nothing_is_done(monkeypatch):
     monkeypatch.setattr("layerscope.network.memory._glibc", lambda: None)
     with kept_memory():
         assert torch.ones(2).sum() == 2
+
+
+def test_afterwards_large_arrays_are_no_slower_than_before():
+    """Each megabyte that is mapped anew costs 256 page faults."""
+    code = (
+        "import resource, numpy as np\n"
+        "from layerscope.network.memory import kept_memory\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(50):\n"
+        "        np.ones(1 << 20, np.uint8)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "np.ones(16 << 20, np.uint8)\n"  # a large block was freed, as in any process that has done something
+        "faults()\n"
+        "before = faults()\n"
+        "with kept_memory():\n"
+        "    faults()\n"
+        "faults()\n"
+        "print(before, faults())\n"
+    )
+    before, after = map(
+        int, subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
+    )
+    assert after <= before + 50 * 256 / 10

@@ -12,7 +12,10 @@ from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from layerscope.extraction.features import Features
+    from layerscope.extraction.repair import Check
 
 NAME = "extract"
 EXAMPLES = """Examples:\n
@@ -21,7 +24,7 @@ EXAMPLES = """Examples:\n
   layerscope extract novel.txt -o features --unit paragraph --feature words@8\n
   zcat big.jsonl.gz | layerscope extract - -o features --text body\n
   layerscope extract --check features\n
-The same command again goes on behind the last whole part."""
+The same command again goes on behind the last whole part. Exit code 1: every row failed, or --check found something."""
 
 Sources = Annotated[
     list[str] | None,
@@ -43,9 +46,11 @@ Text = Annotated[str | None, typer.Option(help="The column of texts.")]
 PairColumn = Annotated[str | None, typer.Option(help="The column of second texts.")]
 Unit = Annotated[str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")]
 Precision = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="float32, bfloat16, float16, or auto: bfloat16 where the hardware has it and a check on a sample passes."
+        help="Of the pass: float32, bfloat16, float16, or auto: bfloat16 where the hardware has it and a check on a "
+        "sample passes. As the model is loaded (float32) if left out.",
+        show_default=False,
     ),
 ]
 Numbers = Annotated[str, typer.Option(help="Of the columns: float32 or float16.")]
@@ -63,7 +68,7 @@ def command(
     id: Annotated[str | None, typer.Option("--id", help="A column that identifies rows.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="A column to keep, as often as you like.")] = None,
     unit: Unit = "line",
-    dtype: Precision = "float32",
+    dtype: Precision = None,
     numbers: Numbers = "float32",
     long: Long = "window",
     on_error: Annotated[str, typer.Option(help="A row that fails: row (it says why) or raise.")] = "row",
@@ -75,14 +80,21 @@ def command(
         str | None,
         typer.Option(
             metavar="OUT",
-            help="Only check the checksums of a folder; what is damaged is made again next time.",
+            help="Only check a folder: is every row there, and every part as it was written? Nothing is changed.",
+        ),
+    ] = None,
+    repair: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OUT",
+            help="Forget the damaged parts of a folder; the command that made them then makes them again.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Turn a corpus into features: one pass, any layers, Parquet parts, never lost."""
-    if check is not None:
-        _check(check, as_json)
+    if check is not None or repair is not None:
+        _check(check, repair, as_json)
         return
     if not source or out is None:
         raise InputError("Give what to read and where to write: layerscope extract reviews.csv -o features")
@@ -117,8 +129,9 @@ def command(
     seconds = time.perf_counter() - start
     if as_json:
         show_json(_summary(features) | {"seconds": round(seconds, 3)})
-        return
-    _print(features, seconds)
+    else:
+        _print(features, seconds)
+    _say_errors(features)
 
 
 def _summary(features: Features) -> dict[str, Any]:
@@ -147,19 +160,46 @@ def _print(features: Features, seconds: float) -> None:
     summary["columns"] = ", ".join(summary["columns"])
     summary["seconds"] = f"{seconds:.1f}"
     show(terminal.facts(summary))
-    if features.manifest.errors:
-        note(f"{features.manifest.errors} rows have an error; their column 'error' says which.")
 
 
-def _check(folder: str, as_json: bool) -> None:
-    from layerscope.extraction.repair import forget_damaged
+def _say_errors(features: Features) -> None:
+    """Say how many rows failed; end with 1 where all did."""
+    rows, errors = len(features), features.num_errors
+    if not rows:
+        note("The corpus has no rows.")
+    if not errors:
+        return
+    if errors < rows:
+        note(f"{errors} of {rows} rows have an error; their column 'error' says which.")
+        return
+    batch = next(features.batches(1, columns=["error"]))
+    note(f"Every row has an error ({rows} of {rows}). That of the first: {batch.column(0)[0].as_py()}")
+    raise typer.Exit(1)
 
-    damaged = forget_damaged(folder)
+
+def _check(check_folder: str | None, repair_folder: str | None, as_json: bool) -> None:
+    from layerscope.extraction.repair import check, repair
+
+    if check_folder is not None and repair_folder is not None:
+        raise InputError("--check and --repair are two ways to look at a folder: give one of them.")
+    found = check(check_folder) if check_folder is not None else repair(str(repair_folder))
     if as_json:
-        show_json({"folder": folder, "damaged": damaged})
-    elif damaged:
-        note(f"Damaged or missing: {', '.join(damaged)}. The command that made them makes them again.")
-    else:
-        note("Every part is as it was written.")
-    if damaged:
+        show_json(found.to_dict())
+    for line in _findings(found, is_repaired=repair_folder is not None):
+        note(line)
+    if not found.passed:
         raise typer.Exit(1)
+
+
+def _findings(found: Check, is_repaired: bool) -> Iterator[str]:
+    damaged = ", ".join(f"{file} (rows {first} to {last})" for file, (first, last) in found.damaged.items())
+    if damaged and is_repaired:
+        yield f"Forgotten: {damaged}. The command that made them makes them again."
+    elif damaged:
+        yield f"Damaged or gone: {damaged}. --repair forgets them, so that the command that made them makes them again."
+    for first, last in found.missing:
+        yield f"Rows {first} to {last} are missing. The command that began the folder makes them."
+    if not found.complete:
+        yield "Unfinished: the corpus was not read to its end. The command that began the folder goes on."
+    if found.passed:
+        yield "Every row is there, and every part is as it was written."

@@ -33,7 +33,7 @@ def command(
     text: Text = None,
     pair: PairColumn = None,
     unit: Unit = "line",
-    dtype: Precision = "float32",
+    dtype: Precision = None,
     numbers: Numbers = "float32",
     long: Long = "window",
     as_json: Json = False,

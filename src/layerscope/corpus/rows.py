@@ -67,13 +67,14 @@ def in_ranges(blocks: Iterable[Rows], size: int) -> Iterator[Rows]:
             missing -= len(part)
             waiting.append(part)
             if missing == 0:
-                yield _joined(waiting)
+                yield joined(waiting)
                 waiting, missing = [], size
     if waiting:
-        yield _joined(waiting)
+        yield joined(waiting)
 
 
-def _joined(parts: list[Rows]) -> Rows:
+def joined(parts: list[Rows]) -> Rows:
+    """Consecutive rows as one."""
     if len(parts) == 1:
         return parts[0]
     pairs = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.errors import AlignmentError, InputError
+from layerscope.errors import AlignmentError, InputError, ModelError
 from layerscope.extraction.vectors import Asked, Passed, Vectors, nothing, vectors
 from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
@@ -53,8 +53,14 @@ def cells(
         by_layer = [_of_layer(feature.pooling, layer, texts, brought) for layer in layers]
         if feature.combine is not None:
             by_layer = [_combined(by_layer, COMBINES[feature.combine])]
+        if feature.pooling != "words":  # where a word without tokens is rightly NaN
+            by_layer = [_checked(one) for one in by_layer]
         columns |= dict(zip(names, by_layer, strict=True))
     return columns
+
+
+# Why a cell is empty whose numbers are none: said alike wherever vectors are handed out.
+NOT_FINITE = "holds NaN or infinity, which the model gave"
 
 
 def values(made: Mapping[str, Cells], where: str, start: int = 0) -> dict[str, Array | list[Array]]:
@@ -62,11 +68,19 @@ def values(made: Mapping[str, Cells], where: str, start: int = 0) -> dict[str, A
 
     Raises:
         InputError: a row has none; the message says which row of `where`, counted from `start`, and why.
+        ModelError: a row's holds NaN or infinity.
     """
     for name, cell in made.items():
         for number, why in sorted(cell.empty.items()):
-            raise InputError(f"Row {start + number} of the {where}: {name}: {why}")
+            error = ModelError if why == NOT_FINITE else InputError
+            raise error(f"Row {start + number} of the {where}: {name}: {why}")
     return {name: cell.values for name, cell in made.items()}
+
+
+def _checked(cell: Cells) -> Cells:
+    """The cells; those that hold NaN or infinity are empty."""
+    broken = [number for number, own in enumerate(cell.values) if not _is_finite(own)]
+    return Cells(cell.values, dict.fromkeys(broken, NOT_FINITE) | cell.empty) if broken else cell
 
 
 def check_features(model: Model, features: Sequence[Feature]) -> None:
@@ -116,12 +130,18 @@ def _combined(by_layer: list[Cells], combine: Callable[[Array], Array]) -> Cells
     return Cells(np.stack([combine(layers) for layers in stacked]), by_layer[0].empty)
 
 
+def _is_finite(values: Array) -> bool:
+    return bool(np.isfinite(values).all())
+
+
 def _words(texts: Sequence[Tokens], states: Sequence[Array]) -> Cells:
     values: list[Array] = []
     empty = {}
     for number, (tokens, own) in enumerate(zip(texts, states, strict=True)):
         try:
             values.append(word_means(tokens, own))
+            if not _is_finite(values[-1][[len(span) > 0 for span in tokens.word_spans]]):
+                empty[number] = NOT_FINITE
         except AlignmentError as error:
             values.append(np.empty((0, own.shape[-1]), dtype=np.float32))
             empty[number] = str(error)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from layerscope.errors import InputError, ModelError, StorageError
-from layerscope.extraction.manifest import Part
+from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo
 from layerscope.extraction.vectors import Passed
 from layerscope.extraction.worker import FeatureWorker, Orders, Said

@@ -8,13 +8,14 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from layerscope.corpus.corpus import open_corpus
+from layerscope.corpus.rows import in_ranges, joined
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.features import Features, open_features
 from layerscope.extraction.folder import Folder
-from layerscope.extraction.job import Settings, rows_a_part, settle
+from layerscope.extraction.job import Settings, settle
 from layerscope.extraction.local import make_here
 from layerscope.extraction.maker import Maker
-from layerscope.extraction.manifest import Part
+from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo, todo
 from layerscope.extraction.progress import interruptible, shown
 from layerscope.extraction.record import Record
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from layerscope.model import Model
 
 ENGINES = ("local", "ray")
+
+# Rows that are read at once where those of a part are not known yet, and that are known before the first part.
+_READ, _FIRST = 64, 256
 
 # What makes parts: with a maker, into a folder, saying which part is made and how many texts and tokens passed.
 Engine = Callable[[Maker, Iterable[Todo], Folder, Callable[[Part], None], Passed], None]
@@ -39,9 +43,9 @@ def extract(
     text: str | None = None,
     pair: str | None = None,
     id: str | None = None,
-    keep: Sequence[str] = (),
+    keep: Sequence[str] | None = None,
     unit: str = "line",
-    dtype: str = "float32",
+    dtype: str | None = None,
     numbers: str = "float32",
     long: str = "window",
     on_error: str = "row",
@@ -62,13 +66,14 @@ def extract(
         out: the folder, or an address that fsspec knows.
         features: what to compute, as `POOLING@LAYERS[/COMBINE]`; the pass goes as deep as the deepest layer.
         text, pair, id, keep, unit: which columns of the corpus to read, and to keep: see `open_corpus`.
-        dtype: the precision that the network runs in: "float32", "bfloat16", "float16", or "auto" for bfloat16
-            where the hardware has it and a check on a sample of this corpus finds every vector to have a cosine of
-            at least 0.999 to float32's.
+        dtype: the precision that the network runs in; as it was loaded if left out. "float32", "bfloat16" or
+            "float16"; or "auto" for bfloat16 where the hardware has it and a check on a sample of this corpus finds
+            every vector to have a cosine of at least 0.999 to float32's.
         numbers: the precision of the columns, "float32" or "float16".
         long: what to do with texts longer than the context window: "window", "cut" or "error".
         on_error: "row", a row that fails says why in its column "error"; or "raise".
-        part_rows: rows a part; chosen by the size of a row if left out.
+        part_rows: rows a part; if left out, so many that a part takes some seconds here and is of a handy size.
+            What was chosen stands in the manifest, and is gone on with.
         batch_tokens: tokens a batch; chosen by the machine if left out.
         engine: "local", or "ray" for a Ray cluster (the extra `ray`).
         address: of the Ray cluster; one is started here if left out.
@@ -92,7 +97,7 @@ def extract(
         raise unknown("engine", engine, ENGINES)
     if address is not None and engine != "ray":
         raise InputError("address= names a Ray cluster; give engine='ray' with it.")
-    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep), "unit": unit}
+    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "unit": unit}
     asked = Settings.of(
         features,
         columns,
@@ -104,15 +109,19 @@ def extract(
         batch_tokens=batch_tokens,
     )
     make = _engine(engine, address, model)
-    corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep, unit=unit)
+    corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep or (), unit=unit)
     folder = Folder.at(out)
     with folder.locked():
         before = folder.read_manifest()
-        ranges = corpus.chunks(rows_a_part(model, asked, before))
-        first = list(itertools.islice(ranges, 1))
-        job = settle(model, corpus, first[0] if first else None, asked, before)
+        if before is not None and not before.parts:
+            before = None  # a folder that holds no part yet may begin anew, whatever it was begun with
+        known = asked.part_rows or (before and int(before.settings["part_rows"]))
+        size = known or _READ
+        rows = corpus.chunks(size)
+        first = list(itertools.islice(rows, max(_FIRST // size, 1)))
+        job = settle(model, corpus, joined(first) if first else None, asked, before)
         record = Record(folder, job)
-        parts = todo(itertools.chain(first, ranges), record.manifest)
+        parts = todo(in_ranges(itertools.chain(first, rows), job.part_rows), record.manifest)
         with shown(progress, corpus.count, record.manifest.rows) as bar, interruptible() as interrupted:
 
             def made(part: Part) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -147,7 +147,8 @@ class Features:
         import pyarrow as pa
 
         schema = pa.schema([self.schema.field(name) for name in self._chosen(columns)])
-        frame: pd.DataFrame = pa.Table.from_batches(self.batches(columns=columns), schema).to_pandas()
+        table = pa.Table.from_batches(self.batches(columns=columns), schema)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=_exactly)
         return frame
 
     def to_arrow(self) -> pyarrow.dataset.Dataset:
@@ -268,3 +269,11 @@ def open_features(out: str | PurePath) -> Features:
 def _vectors(cells: pa.Array, width: int) -> Array:
     """[row, width] of the rows that have a vector."""
     return np.asarray(cells.flatten().to_numpy(zero_copy_only=False)).reshape(-1, width)
+
+
+def _exactly(kind: pa.DataType) -> Any:
+    """The pandas type that holds an Arrow type's values exactly, where pandas' own does not: times of nanoseconds."""
+    import pandas as pd
+    import pyarrow as pa
+
+    return pd.ArrowDtype(kind) if pa.types.is_time64(kind) and kind.unit == "ns" else None

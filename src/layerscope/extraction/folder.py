@@ -14,7 +14,8 @@ from typing import IO, Any
 
 from layerscope.errors import InputError, StorageError
 from layerscope.extraction import manifest as manifests
-from layerscope.extraction.manifest import Manifest, Part
+from layerscope.extraction.manifest import Manifest
+from layerscope.extraction.part import Part
 
 LOCK = ".lock"
 _WRITING = ".writing-"
@@ -89,6 +90,18 @@ class Folder:
         with held:  # the file of the lock stays, or else two could hold it
             self.sweep()
             yield
+
+    def features(self) -> Manifest:
+        """The manifest of a folder that must have one.
+
+        Raises:
+            StorageError: there are no features there, or the manifest cannot be read.
+        """
+        found = self.read_manifest() if self.is_there else None
+        if found is None:
+            what = "are no features in" if self.is_there else "is no folder"
+            raise StorageError(f"There {what} {self.name}.")
+        return found
 
     def read_manifest(self) -> Manifest | None:
         """The manifest, None in a folder that has none.

@@ -13,13 +13,13 @@ from layerscope.extraction.cells import check_features
 from layerscope.extraction.identity import identity
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.manifest import Manifest
+from layerscope.extraction.pace import rows_a_part
 from layerscope.extraction.precision import DTYPES, choose, name_of, spread
 from layerscope.extraction.table import TYPES, Columns
 from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.network.windows import LONG, OVERLAP
 from layerscope.reduce.feature import Feature
-from layerscope.reduce.pooling import UNPOOLED
 
 if TYPE_CHECKING:
     from layerscope.corpus.corpus import Corpus
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
     from layerscope.model import Model
 
 ON_ERROR = ("row", "raise")
-
-# About how large a part is to be, in bytes of features, and of how many rows at most.
-_PART_BYTES = 1 << 26
-_PART_ROWS = (64, 4096)
-
-# How many tokens a text is taken to have where the size of a row is guessed.
-_TOKENS = 128
 
 # Rows from which the texts are taken that a precision is checked on, and how many.
 _SAMPLED, _SAMPLE = 256, 32
@@ -47,7 +40,7 @@ class Settings:
 
     Attributes:
         features: what to compute.
-        dtype: the precision of the network, or "auto".
+        dtype: the precision of the network, "auto", or None for as it is loaded.
         numbers: the precision of the columns, "float32" or "float16".
         long: what to do with texts that do not fit the context window.
         on_error: what to do with rows that fail.
@@ -57,7 +50,7 @@ class Settings:
     """
 
     features: tuple[Feature, ...]
-    dtype: str
+    dtype: str | None
     numbers: str
     long: str
     on_error: str
@@ -71,7 +64,7 @@ class Settings:
         features: str | Feature | Sequence[str | Feature],
         columns: dict[str, Any],
         *,
-        dtype: str = "float32",
+        dtype: str | None = None,
         numbers: str = "float32",
         long: str = "window",
         on_error: str = "row",
@@ -91,7 +84,7 @@ class Settings:
 
     def _check(self) -> None:
         for what, given, known in (
-            ("precision", self.dtype, ("auto", *DTYPES)),
+            ("precision", self.dtype or "auto", ("auto", *DTYPES)),
             ("precision of the columns", self.numbers, TYPES),
             ("way with long texts", self.long, LONG),
             ("way with errors", self.on_error, ON_ERROR),
@@ -115,22 +108,10 @@ class Job:
     maker: Maker
     manifest: Manifest
 
-
-def rows_a_part(model: Model, settings: Settings, before: Manifest | None) -> int:
-    """How many rows a part has: as asked, as before, or so that it is of a handy size."""
-    if settings.part_rows is not None:
-        return settings.part_rows
-    if before is not None:
-        return int(before.settings["part_rows"])
-    size = 0
-    for feature in settings.features:
-        vectors = len(feature.resolve(model.num_layers)) * (_TOKENS if feature.pooling in UNPOOLED else 1)
-        size += vectors * model.hidden_size * (2 if settings.numbers == "float16" else 4)
-    least, most = _PART_ROWS
-    rows = most
-    while rows > least and rows * size > _PART_BYTES:
-        rows //= 2
-    return rows
+    @property
+    def part_rows(self) -> int:
+        """How many rows a part has; the last may have fewer."""
+        return int(self.manifest.settings["part_rows"])
 
 
 def settle(
@@ -151,12 +132,12 @@ def settle(
         StorageError: what is there was made with other settings; the message names them.
     """
     tokens = settings.batch_tokens or (before and before.about.get("batch_tokens")) or batch_tokens(model)
-    rows = rows_a_part(model, settings, before)
     if before is not None:
-        # What was chosen stays chosen: a check on other rows could say otherwise.
-        settings = replace(settings, dtype=_as_before(settings, before))
+        # What was chosen stays chosen: other rows, or another machine, could say otherwise.
+        rows = settings.part_rows or int(before.settings["part_rows"])
+        settings = replace(settings, dtype=_as_before(settings, before), part_rows=rows)
     maker, check = prepared(model, corpus, first, settings, int(tokens))
-    decided = _decided(model, maker, settings, rows)
+    decided = _decided(model, maker, settings, settings.part_rows or rows_a_part(maker, first))
     if before is not None:
         _same(before, decided)
         return Job(maker, before)
@@ -211,10 +192,9 @@ def _decided(model: Model, maker: Maker, settings: Settings, rows: int) -> dict[
     }
 
 
-def _as_before(settings: Settings, before: Manifest) -> str:
+def _as_before(settings: Settings, before: Manifest) -> str | None:
     """The precision that "auto" was decided to be."""
-    numbers = before.settings.get("numbers", {})
-    return str(numbers.get("network")) if settings.dtype == "auto" else settings.dtype
+    return str(before.settings["numbers"]["network"]) if settings.dtype == "auto" else settings.dtype
 
 
 def _same(before: Manifest, decided: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from layerscope.extraction.ahead import Behind, ahead
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.maker import Block, Maker
-from layerscope.extraction.manifest import Part
+from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo, write_part
 from layerscope.extraction.vectors import Passed
 

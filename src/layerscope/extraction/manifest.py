@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from layerscope.errors import StorageError
+from layerscope.extraction.part import Part, check, check_parts, is_a
 
 NAME = "manifest.json"
 FORMAT = "layerscope features"
 SCHEMA_VERSION = 1
 
-
-@dataclass(frozen=True)
-class Part:
-    """One file of consecutive rows.
-
-    Attributes:
-        file: its name in the folder.
-        start: the number of its first row in the corpus.
-        rows: how many there are.
-        tokens: how many tokens they have.
-        errors: how many of them have an error.
-        bytes: the size of the file.
-        sha256: the checksum of the file.
-        corpus_sha256: the checksum of the rows of the corpus that it was made from.
-    """
-
-    file: str
-    start: int
-    rows: int
-    tokens: int
-    errors: int
-    bytes: int
-    sha256: str
-    corpus_sha256: str
+# The fields beside the parts, and what they hold.
+_FIELDS: dict[str, type] = {
+    "model": dict,
+    "features": list,
+    "columns": dict,
+    "numbers": dict,
+    "long_texts": dict,
+    "corpus": dict,
+    "schema": dict,
+    "on_error": str,
+    "part_rows": int,
+    "about": dict,
+    "complete": bool,
+    "rows": int,
+    "errors": int,
+    "tokens": int,
+    "parts": list,
+}
 
 
 @dataclass(frozen=True)
@@ -106,32 +101,39 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Manifest:
-        """Read a manifest; `where` is named if it is none.
+        """Read a manifest, and believe nothing of it that cannot be; `where` is named if it is none.
 
         Raises:
-            StorageError: it is no manifest, or of a later version.
+            StorageError: it is no manifest, is damaged, or of a later version.
         """
         try:
             values = json.loads(text)
-            if values.pop("format") != FORMAT:
-                raise KeyError("format")
-            version = values.pop("schema_version")
-            about = values.pop("about")
-            if version == SCHEMA_VERSION:
-                read = tuple(Part(**part) for part in values.pop("parts"))
-                complete = values.pop("complete")
-                for name in ("rows", "errors", "tokens"):
-                    values.pop(name)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StorageError(
-                f"{where} is no manifest of features; its folder holds something else."
-            ) from error
+            is_ours = isinstance(values, dict) and values.pop("format", None) == FORMAT
+        except (ValueError, RecursionError):
+            is_ours = False
+        if not is_ours:
+            raise StorageError(f"{where} is no manifest of features; its folder holds something else.")
+        version = values.pop("schema_version", None)
         if version != SCHEMA_VERSION:
+            about = values.get("about")
+            versions = about.get("versions") if isinstance(about, dict) else None
+            writer = versions.get("layerscope", "unknown") if isinstance(versions, dict) else "unknown"
             raise StorageError(
                 f"{where} has schema version {version}, and this Layerscope reads {SCHEMA_VERSION}: use the one "
-                f"that wrote it ({about.get('versions', {}).get('layerscope', 'unknown')})."
+                f"that wrote it ({writer})."
             )
-        return cls(values, about, read, complete)
+        try:
+            _check(values)
+            parts = tuple(Part(**part) for part in values.pop("parts"))
+            check_parts(parts, values["part_rows"], values["complete"])
+            sums = {name: values.pop(name) for name in ("rows", "errors", "tokens")}
+            read = cls(
+                parts=parts, complete=values.pop("complete"), about=values.pop("about"), settings=values
+            )
+            check(sums == {name: getattr(read, name) for name in sums}, "its sums are not those of its parts")
+        except ValueError as error:
+            raise StorageError(f"{where} is damaged, or was changed: {error}.") from error
+        return read
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -145,3 +147,36 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _shown(value: Any) -> str:
     shown = json.dumps(value, ensure_ascii=False)
     return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
+def _check(values: Mapping[str, Any]) -> None:
+    """Raise a `ValueError` unless these are the fields of a manifest, each of its type."""
+    check(set(values) == set(_FIELDS), f"its fields are not {', '.join(_FIELDS)}")
+    for name, kind in _FIELDS.items():
+        check(is_a(values[name], kind), f"{name} is no {kind.__name__}")
+    check(values["part_rows"] >= 1, "part_rows is below 1")
+    columns, schema, numbers = values["columns"], values["schema"], values["numbers"]
+    check(all(_is_column(one) for one in columns.values()), "columns is no list of features and widths")
+    check(all(is_a(one, str) for one in schema.values()), "schema does not give a type for each column")
+    check(columns.keys() <= schema.keys(), "columns names what schema does not have")
+    check(all(is_a(one, str) for one in values["features"]), "features is no list of features")
+    check(
+        numbers.get("columns") in ("float32", "float16"), "numbers does not give the precision of the columns"
+    )
+    check(is_a(numbers.get("network"), str), "numbers does not give the precision of the network")
+    about = values["about"]
+    check(
+        is_a(about.get("model"), dict) and is_a(about["model"].get("name"), str),
+        "about does not name the model",
+    )
+    check("precision_check" in about, "about does not say how the precision was checked")
+    for one in values["parts"]:
+        check(
+            is_a(one, dict) and set(one) == {field.name for field in fields(Part)}, "a part has other fields"
+        )
+
+
+def _is_column(value: Any) -> bool:
+    if not is_a(value, dict) or set(value) != {"feature", "width"}:
+        return False
+    return is_a(value["feature"], str) and is_a(value["width"], int) and value["width"] > 0

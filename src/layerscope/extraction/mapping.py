@@ -44,7 +44,8 @@ class FeatureMap:
         features: what to compute, as for `extract`.
         text: the column of texts.
         pair: the column of second texts.
-        dtype: the precision that the network runs in; not "auto", since there is no corpus to check it on.
+        dtype: the precision that the network runs in, as it was loaded if left out; not "auto", since there is no
+            corpus to check it on.
         long: what to do with texts longer than the context window.
 
     Raises:
@@ -58,7 +59,7 @@ class FeatureMap:
         *,
         text: str = "text",
         pair: str | None = None,
-        dtype: str = "float32",
+        dtype: str | None = None,
         long: str = "window",
     ) -> None:
         columns = {"text": text, "pair": pair}
@@ -88,6 +89,11 @@ class FeatureMap:
             if name is not None and name not in batch:
                 raise unknown("column", name, batch)
         maker = self._ready()
+        taken = sorted(maker.columns.widths.keys() & set(batch))
+        if taken:
+            raise InputError(
+                f"The batch has a column {taken[0]!r}, which is the name of a feature's: rename it, or leave it out."
+            )
         texts = list(batch[columns["text"]])
         pairs = None if columns["pair"] is None else list(batch[columns["pair"]])
         made = maker.cells(maker.read(Rows(0, texts, pairs, pa.table({}))))

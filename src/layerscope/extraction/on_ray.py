@@ -26,7 +26,7 @@ from layerscope.errors import InputError, MissingExtraError
 from layerscope.extraction.crew import Crew, last_line
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.maker import Maker
-from layerscope.extraction.manifest import Part
+from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo
 from layerscope.extraction.recipe import Recipe
 from layerscope.extraction.vectors import Passed

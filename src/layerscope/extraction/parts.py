@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from layerscope.errors import StorageError
 from layerscope.extraction.folder import Folder
-from layerscope.extraction.manifest import Manifest, Part
+from layerscope.extraction.manifest import Manifest
+from layerscope.extraction.part import Part, part_file
 
 if TYPE_CHECKING:
     from layerscope.corpus.rows import Rows
@@ -29,7 +30,7 @@ class Todo:
     @property
     def file(self) -> str:
         """The name of its file."""
-        return f"part-{self.number:06d}.parquet"
+        return part_file(self.number)
 
 
 def todo(ranges: Iterable[Rows], before: Manifest) -> Iterator[Todo]:

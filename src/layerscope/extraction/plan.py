@@ -101,9 +101,9 @@ def plan(
     text: str | None = None,
     pair: str | None = None,
     id: str | None = None,
-    keep: Sequence[str] = (),
+    keep: Sequence[str] | None = None,
     unit: str = "line",
-    dtype: str = "float32",
+    dtype: str | None = None,
     numbers: str = "float32",
     long: str = "window",
 ) -> Plan:
@@ -135,9 +135,11 @@ def plan(
             raise InputError(f"{name} is a number above zero, not {number!r}.")
     if source is None and (tokens is None or rate is None):
         raise InputError("Give a corpus, or tokens= and rate= for one that is not here.")
-    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep), "unit": unit}
+    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "unit": unit}
     asked = Settings.of(features, columns, dtype=dtype, numbers=numbers, long=long)
-    corpus = open_corpus([] if source is None else source, text=text, pair=pair, id=id, keep=keep, unit=unit)
+    corpus = open_corpus(
+        [] if source is None else source, text=text, pair=pair, id=id, keep=keep or (), unit=unit
+    )
     chunks = corpus.chunks(_CHUNK)
     first = list(islice(chunks, 4))
     maker, _ = prepared(model, corpus, first[0] if first else None, asked, batch_tokens(model))

@@ -30,16 +30,16 @@ def name_of(model: Model) -> str:
     return str(model.hf.dtype).removeprefix("torch.")
 
 
-def cast(model: Model, dtype: str) -> Model:
-    """The model in a precision: itself if it is in it, else a copy.
+def cast(model: Model, dtype: str | None) -> Model:
+    """The model in a precision: itself if it is in it, or if none is asked for; else a copy.
 
     Raises:
         InputError: no such precision, or a quantised model, which has one of its own.
     """
+    if dtype is None or dtype == name_of(model):
+        return model
     if dtype not in DTYPES:
         raise unknown("precision", dtype, ["auto", *DTYPES])
-    if dtype == name_of(model):
-        return model
     if not all(one.is_floating_point() for one in model.hf.parameters()):
         raise InputError(f"{model.name} is quantised and runs in its own precision; leave dtype out.")
     return replace(model, hf=copy.deepcopy(model.hf).to(DTYPES[dtype]), _found=Found())
@@ -56,7 +56,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def choose(
-    model: Model, dtype: str, sample: Sequence[Tokens], features: Sequence[Feature], budget: Budget
+    model: Model, dtype: str | None, sample: Sequence[Tokens], features: Sequence[Feature], budget: Budget
 ) -> tuple[Model, dict[str, Any] | None]:
     """The model in the precision asked for, and for "auto" what the check found.
 

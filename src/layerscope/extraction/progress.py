@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from layerscope.extraction.manifest import Part
+from layerscope.extraction.part import Part
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import InputError, LayerscopeError
+from layerscope.errors import InputError, LayerscopeError, again
 from layerscope.extraction.identity import identity
 from layerscope.extraction.precision import name_of
 from layerscope.loading.bundled import NAME
@@ -87,7 +87,7 @@ class Recipe:
             # Its weights are pickles only if the user allowed them.
             model = load(place, allow_pickle=".bin" in suffixes, **options)
         except LayerscopeError as error:
-            raise type(error)(f"In another process: {error} {NEEDS}") from error
+            raise again(type(error), f"In another process: {error} {NEEDS}") from error
         model = replace(model, source=source)
         found = _proof(model)
         other = [name for name, value in self.proof.items() if found[name] != value]

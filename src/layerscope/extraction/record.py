@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.job import Job
-from layerscope.extraction.manifest import Manifest, Part
+from layerscope.extraction.manifest import Manifest
+from layerscope.extraction.part import Part
 
 
 class Record:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import StorageError
 from layerscope.extraction.folder import Folder
-from layerscope.extraction.manifest import Manifest, Part
+from layerscope.extraction.manifest import Manifest
+from layerscope.extraction.part import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa

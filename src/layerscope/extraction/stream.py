@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import AlignmentError, ModelError
 from layerscope.extraction.ahead import ahead
-from layerscope.extraction.cells import Cells, check_features, values
+from layerscope.extraction.cells import NOT_FINITE, Cells, check_features, values
 from layerscope.extraction.job import batch_tokens
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.table import Columns
@@ -55,10 +55,7 @@ class Streamed:
             InputError: a row has none; the message says which, and why.
             ModelError: a row's holds NaN or infinity.
         """
-        found = np.asarray(values({column: self.columns[column]}, "corpus", self.rows.start)[column])
-        for number in np.flatnonzero(~np.isfinite(found).all(axis=1)):
-            raise _not_finite(self.rows.start + int(number), column)
-        return found
+        return np.asarray(values({column: self.columns[column]}, "corpus", self.rows.start)[column])
 
     def words(self, column: str) -> tuple[Array, NDArray[np.bool_]]:
         """float32 [word, hidden] of all words of a column of "words", and bool [word], whether each has a token.
@@ -69,19 +66,10 @@ class Streamed:
         """
         cells = self.columns[column]
         for number, why in sorted(cells.empty.items()):
-            raise AlignmentError(f"Row {self.rows.start + number} of the corpus: {why}")
-        found = np.concatenate(list(cells.values))
-        there = np.array([len(span) > 0 for tokens in self.tokens for span in tokens.word_spans], dtype=bool)
-        row_of = np.repeat(np.arange(len(self.tokens)), [len(tokens.words) for tokens in self.tokens])
-        for word in np.flatnonzero(there & ~np.isfinite(found).all(axis=1)):
-            raise _not_finite(self.rows.start + int(row_of[word]), column)
-        return found, there
-
-
-def _not_finite(row: int, column: str) -> ModelError:
-    return ModelError(
-        f"Row {row} of the corpus: {column} holds NaN or infinity, which the model gave. Load it in float32."
-    )
+            error = ModelError if why == NOT_FINITE else AlignmentError
+            raise error(f"Row {self.rows.start + number} of the corpus: {column}: {why}")
+        there = [len(span) > 0 for tokens in self.tokens for span in tokens.word_spans]
+        return np.concatenate(list(cells.values)), np.array(there, dtype=bool)
 
 
 def stream(

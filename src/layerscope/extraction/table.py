@@ -65,11 +65,13 @@ class Columns:
     Attributes:
         features: what was asked for, in order.
         widths: how wide each feature's column is, by its name.
+        numbers: their precision, "float32" or "float16".
         schema: all columns: what was kept of the corpus, what happened to each row, features.
     """
 
     features: tuple[Feature, ...]
     widths: dict[str, int]
+    numbers: str
     schema: pa.Schema
 
     @classmethod
@@ -97,12 +99,12 @@ class Columns:
         ]
         texts = [pa.field(name, pa.large_string()) for name in ("text", "pair")[: 1 + has_pairs]]
         ours = [*texts, *_ABOUT, *beside, *fields]
-        for name in set(kept.names) & {field.name for field in ours}:
+        for name in sorted(set(kept.names) & ({field.name for field in ours} | {"pair"})):
             raise InputError(
                 f"The column {name!r} cannot be kept: that is the name of a column of the features. Rename it "
                 "in the corpus." + (" The text itself is kept anyway." if name in ("text", "pair") else "")
             )
-        return cls(tuple(features), widths, pa.schema([*kept, *ours]))
+        return cls(tuple(features), widths, numbers, pa.schema([*kept, *ours]))
 
     def table(self, rows: Rows, read: Sequence[Read], cells: dict[str, Cells]) -> pa.Table:
         """The table of some rows; `cells` are those of the rows that have tokens, in order."""

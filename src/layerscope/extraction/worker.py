@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
-from layerscope.errors import LayerscopeError
+from layerscope.errors import LayerscopeError, again
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.local import make_here
 from layerscope.extraction.maker import Maker
-from layerscope.extraction.manifest import Part
+from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo
 from layerscope.extraction.precision import cast, name_of
 from layerscope.extraction.recipe import Recipe
@@ -70,9 +70,7 @@ class Said:
 
     def error(self) -> LayerscopeError:
         """The error itself."""
-        return self.kind.__new__(
-            self.kind, self.message
-        )  # the arguments of its own __init__ are not known here
+        return again(self.kind, self.message)
 
 
 class FeatureWorker:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -53,6 +55,16 @@ class _Stop(Exception):  # noqa: N818 (no error: all that was wanted has passed)
     """Ends a forward pass from within."""
 
 
+@cache
+def _one_thread_in_forks() -> None:
+    """A process that is forked from here computes with one thread: the threads of the pool are not there any more.
+
+    Without this, its first product would wait for them for good.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
+
+
 def call(hf: Any, inputs: Mapping[str, Any]) -> Any:
     """One forward pass.
 
@@ -60,6 +72,7 @@ def call(hf: Any, inputs: Mapping[str, Any]) -> Any:
         ModelError: the network raised an error; the message says which, and on what it was run.
         RuntimeError, MemoryError: the memory is too small, for which a smaller batch may help.
     """
+    _one_thread_in_forks()
     try:
         return hf(**inputs)
     except (_Stop, LayerscopeError):

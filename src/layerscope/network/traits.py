@@ -141,6 +141,6 @@ def _largest(one: Mapping[str, Array], other: Mapping[str, Array]) -> tuple[str,
         moved = np.inf if (np.isnan(ours) != np.isnan(theirs)).any() else 0.0
         if finite.any():
             scale = max(float(np.abs(ours[finite]).max()), 1e-30)
-            moved = max(moved, float(np.abs(ours - theirs)[finite].max()) / scale)
+            moved = max(moved, float(np.abs(ours[finite] - theirs[finite]).max()) / scale)
         worst = max(worst, (name, moved), key=lambda pair: pair[1])
     return worst

@@ -1,0 +1,63 @@
+"""How many rows make a part: few enough that little is lost when a run is killed, whatever the model and machine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from layerscope.corpus.rows import Rows
+from layerscope.extraction.maker import Maker
+from layerscope.reduce.pooling import UNPOOLED
+
+# About how large a part is to be, in bytes of features, and of how many rows at most.
+_BYTES = 1 << 26
+_ROWS = 4096
+
+# How long a part is to take at most. Texts alone, as they are timed, pass up to four times as slowly as in batches.
+_SECONDS = 10.0
+
+# How long is spent on timing, and on how many rows at most.
+_TIMED = 0.25
+_TIMED_ROWS = 16
+
+
+def rows_a_part(maker: Maker, first: Rows | None) -> int:
+    """A power of two: as many rows as take some seconds here, and are of a handy size.
+
+    Args:
+        maker: what makes the parts.
+        first: the first rows of the corpus, of which some are timed; None for an empty corpus.
+    """
+    tokens, seconds = _timed(maker, first)
+    most = min(_ROWS, _BYTES // _bytes(maker, tokens), _SECONDS // seconds)
+    rows = 1
+    while 2 * rows <= most:
+        rows *= 2
+    return rows
+
+
+def _timed(maker: Maker, first: Rows | None) -> tuple[float, float]:
+    """Tokens and seconds a row, of rows from all over the first ones, one window of each."""
+    lenient = replace(maker, on_error="row", long="cut")
+    read = [] if first is None else [row for row in lenient.read(first) if row.tokens is not None]
+    if not read:
+        return 1.0, 1e-9
+    tokens = sum(len(row.tokens) + row.tokens.num_cut for row in read if row.tokens) / len(read)
+    sample = read[:: -(-len(read) // _TIMED_ROWS)]
+    lenient.cells(sample[:1])  # the first pass takes longer: sites are found, memory is asked for
+    passed, start = 0, time.perf_counter()
+    for row in sample:
+        lenient.cells([row])
+        passed += len(row.tokens or ())
+        if time.perf_counter() - start > _TIMED:
+            break
+    return tokens, (time.perf_counter() - start) * tokens / passed
+
+
+def _bytes(maker: Maker, tokens: float) -> int:
+    """What the features of a row take on disk, of so many tokens."""
+    size = 0.0
+    for feature in maker.columns.features:
+        vectors = tokens if feature.pooling in UNPOOLED else 1.0
+        size += vectors * sum(maker.columns.widths[name] for name in feature.columns(maker.model.num_layers))
+    return max(int(size) * (2 if maker.columns.numbers == "float16" else 4), 1)
