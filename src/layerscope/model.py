@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import InputError, ModelError
+from layerscope.network import sizes
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.capture import evaluation
 from layerscope.network.inputs import forward_names
@@ -57,8 +58,9 @@ class Model:
         return self  # as a parameter of an estimator, whose clones share it
 
     def __repr__(self) -> str:
+        heads = "" if self.num_heads is None else f"{self.num_heads} heads, "
         return (
-            f"Model({self.name!r}: {self.kind}, {self.num_layers} layers, {self.num_heads} heads, "
+            f"Model({self.name!r}: {self.kind}, {self.num_layers} layers, {heads}"
             f"hidden size {self.hidden_size}, vocabulary {self.vocab_size:,})"
         )
 
@@ -89,30 +91,27 @@ class Model:
     @property
     def num_layers(self) -> int:
         """The number of blocks; of an encoder-decoder those of its encoder."""
-        return int(self.config.num_hidden_layers)
+        return sizes.num_blocks(self.hf)
 
     @property
     def num_decoder_layers(self) -> int:
         """The number of blocks of an encoder-decoder's decoder, which may be more or fewer; 0 for others."""
-        if self.kind != "encoder-decoder":
-            return 0
-        named = (getattr(self.config, name, None) for name in ("num_decoder_layers", "decoder_layers"))
-        return int(next((number for number in named if number is not None), self.num_layers))
+        return sizes.num_decoder_blocks(self.hf) if self.kind == "encoder-decoder" else 0
 
     @property
-    def num_heads(self) -> int:
-        """Attention heads (queries) in each block."""
-        return int(self.config.num_attention_heads)
+    def num_heads(self) -> int | None:
+        """Attention heads (queries) in each block; None where there are none, or not as many in every block."""
+        return sizes.num_heads(self.hf)
 
     @property
     def hidden_size(self) -> int:
         """The width of the hidden states."""
-        return int(self.config.hidden_size)
+        return sizes.width(self.hf)
 
     @property
     def vocab_size(self) -> int:
-        """Rows of the embedding matrix that the configuration speaks of."""
-        return int(self.config.vocab_size)
+        """Rows of the embedding matrix that the configuration speaks of; without any, the tokenizer's vocabulary."""
+        return sizes.vocabulary(self.hf) or len(self.tokenizer)
 
     @cached_property
     def context_window(self) -> int | None:
@@ -125,7 +124,7 @@ class Model:
     @property
     def device(self) -> Any:
         """Where inputs must be for the network to read them."""
-        return self.hf.get_input_embeddings().weight.device
+        return sizes.input_device(self.hf)
 
     @property
     def has_head(self) -> bool:

@@ -229,7 +229,7 @@ def _of_nothing(model: Model, wanted: Wanted) -> Outputs:
     blocks = sum(layer > 0 for layer in wanted.layers)
     outputs = {"hidden_states": np.empty((len(wanted.layers), 0, model.hidden_size), np.float32)}
     if wanted.attention:
-        outputs["attentions"] = np.empty((blocks, model.num_heads, 0, 0), np.float32)
+        outputs["attentions"] = np.empty((blocks, model.num_heads or 0, 0, 0), np.float32)
     if wanted.logits:
         outputs["logits"] = np.empty((0, model.vocab_size), np.float32)
     return outputs

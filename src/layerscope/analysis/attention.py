@@ -281,7 +281,11 @@ def attended(
         yield from zip(traces, (item for _, item in waiting), strict=True)
 
     for tokens, item in items:
-        size = min(len(tokens), model.context_window or len(tokens)) ** 2 * model.num_layers * model.num_heads
+        size = (
+            min(len(tokens), model.context_window or len(tokens)) ** 2
+            * model.num_layers
+            * (model.num_heads or 1)
+        )
         if waiting and numbers + size > _NUMBERS:
             yield from run()
             waiting, numbers = [], 0

@@ -27,7 +27,8 @@ class Description:
 
     Attributes:
         name, architecture, family, kind: what it is called, its transformers class and family, its kind.
-        num_layers, num_heads, hidden_size, vocab_size, context_window: its sizes and limits.
+        num_layers, num_heads, hidden_size, vocab_size, context_window: its sizes and limits; heads are None where
+            it has none, or blocks have different numbers.
         dtype, device: how its weights are held.
         head: the class of its output head, None if it is bare.
         components: the parts in order, each with `part` "body" or "head".
@@ -43,7 +44,7 @@ class Description:
     family: str
     kind: str
     num_layers: int
-    num_heads: int
+    num_heads: int | None
     hidden_size: int
     vocab_size: int
     context_window: int | None
@@ -97,7 +98,7 @@ def describe(model: Model) -> Description:
         context_window=model.context_window,
         dtype=str(parameter.dtype).removeprefix("torch."),
         device=str(parameter.device),
-        head=None if output is None else _head_name(hf),
+        head=None if output is None else _head_name(hf, output),
         components=_components(hf),
         tied=_tied(hf),
         untrained=tuple(sorted(model.untrained)),
@@ -107,9 +108,11 @@ def describe(model: Model) -> Description:
     )
 
 
-def _head_name(hf: Any) -> str:
-    outside = [name for name, module in hf.named_children() if module is not hf.base_model]
-    return ", ".join(outside) or type(hf).__name__
+def _head_name(hf: Any, output: Any) -> str:
+    """The modules beside the body; where the two lie in one another, the one that gives the logits."""
+    if hf.base_model is hf:
+        return str(next(name for name, module in hf.named_modules() if module is output))
+    return ", ".join(name for name, module in hf.named_children() if module is not hf.base_model)
 
 
 def _components(hf: Any) -> tuple[Component, ...]:
