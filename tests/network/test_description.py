@@ -94,8 +94,9 @@ def test_heads_said_block_by_block():
     assert heads(4) == 4
     assert heads([4, 4, 4]) == 4
     assert heads([4, 8, 4]) is None
-    blocks = {0: {"num_attention_heads": 8, "head_dim": 512}}
-    config = transformers.LlamaConfig(num_hidden_layers=3, per_layer_config=blocks)
+    config = transformers.PreTrainedConfig()
+    config.num_hidden_layers, config.num_attention_heads = 3, 4
+    config.per_layer_config = {0: {"num_attention_heads": 8}}
     assert sizes.num_heads(SimpleNamespace(config=config)) is None
 
 
