@@ -60,6 +60,7 @@ def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, op
         source.name,
         hf,
         info,
+        tensors,
         has_task=task is not None,
         other_sizes=options.get("ignore_mismatched_sizes", False),
         other_depth=any("layer" in name for name in options),
