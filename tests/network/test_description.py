@@ -1,5 +1,6 @@
 from types import SimpleNamespace
 
+import peft
 import pytest
 import torch
 import transformers
@@ -131,3 +132,13 @@ def test_the_head_of_a_network_that_has_no_body_of_that_name():
     with quiet(), torch.device("meta"):
         hf = transformers.Llama4ForConditionalGeneration(config)
     assert ls.wrap(hf, tokenizer("qwen"), "it").describe().head == "language_model.lm_head"
+
+
+def test_a_network_within_adapters_is_described_by_its_own_parts(tiny_folder):
+    with quiet():
+        bare = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder("llama"))
+        hf = peft.get_peft_model(bare, peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]))
+        description = ls.wrap(hf, transformers.AutoTokenizer.from_pretrained(tiny_folder("llama"))).describe()
+    assert description.head == "lm_head"
+    assert [(one.name, one.part) for one in description.components][-1] == ("lm_head", "head")
+    assert description.parameters == sum(p.numel() for p in hf.parameters())

@@ -86,6 +86,7 @@ def describe(model: Model) -> Description:
     hf = model.hf
     parameter = next(hf.parameters())
     output = hf.get_output_embeddings()
+    inner = hf.get_base_model() if hasattr(hf, "get_base_model") else hf
     return Description(
         name=model.name,
         architecture=type(hf).__name__,
@@ -98,8 +99,8 @@ def describe(model: Model) -> Description:
         context_window=model.context_window,
         dtype=str(parameter.dtype).removeprefix("torch."),
         device=str(parameter.device),
-        head=None if output is None else _head_name(hf, output),
-        components=_components(hf),
+        head=None if output is None else _head_name(inner, output),
+        components=_components(inner, hf),
         tied=_tied(hf),
         untrained=tuple(sorted(model.untrained)),
         tree=_tree(hf),
@@ -110,13 +111,17 @@ def describe(model: Model) -> Description:
 
 def _head_name(hf: Any, output: Any) -> str:
     """The modules beside the body; where the two lie in one another, the one that gives the logits."""
-    if hf.base_model is hf:
-        return str(next(name for name, module in hf.named_modules() if module is output))
-    return ", ".join(name for name, module in hf.named_children() if module is not hf.base_model)
+    outside = [name for name, module in hf.named_children() if module is not hf.base_model]
+    if outside and hf.base_model is not hf:
+        return ", ".join(outside)
+    return str(next(name for name, module in hf.named_modules() if module is output))
 
 
-def _components(hf: Any) -> tuple[Component, ...]:
-    """The children of the body, and the heads beside it, each with the parameters that none before it has."""
+def _components(hf: Any, whole: Any) -> tuple[Component, ...]:
+    """The children of the body, the heads beside it, and what was put around both (adapters).
+
+    Each has the parameters that none before it has.
+    """
     body = hf.base_model
     parts = [(name, module, "body") for name, module in body.named_children()]
     if body is not hf:
@@ -128,7 +133,7 @@ def _components(hf: Any) -> tuple[Component, ...]:
         seen |= {id(p) for p in own}
         if own:
             found.append(Component(name, len(own), sum(p.numel() for p in own), part))
-    loose = [p for p in hf.parameters() if id(p) not in seen]
+    loose = [p for p in whole.parameters() if id(p) not in seen]
     if loose:
         found.append(Component("(own)", len(loose), sum(p.numel() for p in loose), "body"))
     return tuple(found)
