@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 import transformers
@@ -110,6 +111,16 @@ def test_what_reads_no_text_is_refused_as_it_is_loaded_and_as_it_is_wrapped(
     with pytest.raises(ModelError) as caught:
         wrap(hf, tokenizer, "mine")
     assert says.format("mine") in str(caught.value)
+
+
+def test_adapters_and_compilation_change_nothing_of_that() -> None:
+    vit, words = made("ViT", VISION), tiny_tokenizers.tokenizer("wordpiece")
+    with tiny.quiet():
+        compiled = torch.compile(vit)
+        adapted = peft.get_peft_model(vit, peft.LoraConfig(target_modules=["q_proj", "query"]))
+    for hf in (adapted, compiled):
+        with pytest.raises(ModelError, match="reads no text: ViTModel takes pixel_values"):
+            wrap(hf, words, "mine")
 
 
 def test_before_its_weights_are_read_and_its_tokenizer_is_missed(tmp_path: Path) -> None:

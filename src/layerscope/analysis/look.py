@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.analysis.attention import partners
-from layerscope.errors import InputError
+from layerscope.errors import InputError, ModelError
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
@@ -38,7 +38,8 @@ class Look:
         model: the model's name.
         tokens: its tokens.
         attention: for each layer that was chosen, from each word the word that it attends to most (over the
-            heads the strongest; special tokens, and a decoder's first token, left out): columns as of `partners`.
+            heads the strongest; special tokens, and a decoder's first token, left out): columns as of `partners`;
+            empty where the model has no attention, which `note` then says.
         lengths: float32 [layer, token], the length (Euclidean norm) of every vector; layer 0 first.
         predictions: for a decoder what follows the text, for a masked-language model what stands at each mask.
         note: what else one should know, None if nothing.
@@ -82,6 +83,7 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
 
     Raises:
         InputError: the text does not fit the context window, or a layer does not exist.
+        ModelError: layers were chosen, and the model has no attention; or it cannot be read at all.
     """
     if k < 1:
         raise InputError(f"k is how many predictions to show, at least 1; not {k}.")
@@ -92,21 +94,38 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
             f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {count}."
         )
     has_logits = model.has_head and not model.untrained_head and model.kind != "encoder-decoder"
-    trace = model.run(text, pair, attention=True, logits=has_logits)
-    table = partners(trace).table()
-    attention = {
-        layer: table[table["layer"] == layer].drop(columns="layer").reset_index(drop=True)
-        for layer in chosen
-        if layer > 0
-    }
+    lacking = _without_attention(model)
+    if lacking is not None and layers is not None:
+        raise lacking
+    trace = model.run(
+        text, pair, attention=lacking is None, logits=has_logits, long="error" if lacking else "window"
+    )
+    attention = {} if lacking else _attended(trace, [layer for layer in chosen if layer > 0])
     return Look(
         model=model.name,
         tokens=trace.tokens,
         attention=attention,
         lengths=np.linalg.norm(trace.hidden_states, axis=2),
         predictions=_predictions(model, trace, k) if has_logits else (),
-        note=_note(model, trace, has_logits),
+        note=_note(model, trace, has_logits, lacking),
     )
+
+
+def _without_attention(model: Model) -> ModelError | None:
+    """Why there is no attention to show; None where there is."""
+    try:
+        model.sites(attention=True)
+    except ModelError as error:
+        return error
+    return None
+
+
+def _attended(trace: Trace, layers: Sequence[int]) -> dict[int, pd.DataFrame]:
+    """For each layer what each word attends to most."""
+    table = partners(trace).table()
+    return {
+        layer: table[table["layer"] == layer].drop(columns="layer").reset_index(drop=True) for layer in layers
+    }
 
 
 def top_tokens(model: Model, logits: Array, k: int) -> tuple[tuple[str, float], ...]:
@@ -126,12 +145,12 @@ def _predictions(model: Model, trace: Trace, k: int) -> tuple[Prediction, ...]:
     return tuple(Prediction(i, tokens.strings[i], top_tokens(model, trace.logits[i], k)) for i in positions)
 
 
-def _note(model: Model, trace: Trace, has_logits: bool) -> str | None:
+def _note(model: Model, trace: Trace, has_logits: bool, lacking: ModelError | None) -> str | None:
+    notes = [str(lacking)] if lacking else []
     if model.untrained_head:
-        return "The head has no weights in the checkpoint, so its predictions are not shown."
-    if not has_logits:
-        return None
+        notes.append("The head has no weights in the checkpoint, so its predictions are not shown.")
     mask = model.tokenizer.mask_token
-    if model.kind == "encoder" and not (trace.tokens.ids == model.tokenizer.mask_token_id).any():
-        return f"Put {mask} in the text to see what the model expects there."
-    return None
+    is_masked = bool((trace.tokens.ids == model.tokenizer.mask_token_id).any())
+    if has_logits and model.kind == "encoder" and not is_masked:
+        notes.append(f"Put {mask} in the text to see what the model expects there.")
+    return " ".join(notes) or None

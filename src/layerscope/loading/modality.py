@@ -39,7 +39,8 @@ def refuse_without_text(model: Model) -> None:
     Raises:
         ModelError: it takes other things, or needs them too.
     """
-    hf = model.hf.get_base_model() if hasattr(model.hf, "get_base_model") else model.hf
+    hf = getattr(model.hf, "_orig_mod", model.hf)  # of torch.compile
+    hf = hf.get_base_model() if hasattr(hf, "get_base_model") else hf  # of PEFT
     network = type(hf)
     refuse_other_modalities(network, model.name)
     if not _is_open(network) or any(one.is_meta for one in hf.parameters()):
