@@ -42,7 +42,7 @@ WAV2VEC = {
     "num_conv_pos_embeddings": 16,
 }
 ONLY_ITS_DECODER = (
-    "Only its decoder reads text: load the network with transformers, and give wrap() the decoder."
+    "Only its decoder reads text: load the network with transformers, and give wrap() its get_decoder()."
 )
 ITS_TEXT_PART = "Its part text_model ({}) does: load the network with transformers, and give wrap() that."
 
@@ -144,6 +144,17 @@ def test_the_decoder_of_a_network_of_speech_reads_text(tmp_path: Path) -> None:
     model = load(saved(made("Whisper", SPEECH, "ForCausalLM"), tmp_path))
     assert model.has_head
     assert model.run("the old man").hidden_states.shape[0] == 3
+
+
+@pytest.mark.parametrize("family", ["Whisper", "Moonshine"])
+def test_the_decoder_that_is_named_reads_text(family: str) -> None:
+    sizes = (
+        SPEECH
+        if family == "Whisper"
+        else {**TEXT, "encoder_num_hidden_layers": 2, "decoder_num_hidden_layers": 2}
+    )
+    decoder = made(family, sizes, "ForConditionalGeneration").get_decoder()
+    assert wrap(decoder, tiny_tokenizers.tokenizer("wordpiece")).hidden_size == 32
 
 
 # --- Networks that see or hear if they are given something to -----------------------------------------

@@ -71,8 +71,12 @@ def _modalities(network: type) -> frozenset[str]:
 
 
 def _ids_are_no_text(network: type, inputs: dict[str, inspect.Parameter]) -> bool:
-    """Whether ids stand for something else (ImageGPT's for colours), there being nothing that else holds it."""
-    return "text" not in _modalities(network) and not _OTHERS.intersection(inputs) and _TEXT in inputs
+    """Whether ids stand for something else (ImageGPT's for colours), there being nothing else that holds it.
+
+    (Of networks of speech, whose decoders say "audio" too, they are the text that was spoken.)
+    """
+    is_other = not _modalities(network) & {"text", "audio"}
+    return is_other and _TEXT in inputs and not _OTHERS.intersection(inputs)
 
 
 def _is_open(network: type) -> bool:
@@ -143,7 +147,9 @@ def _said(error: Exception) -> str:
 def _decoder(inputs: dict[str, inspect.Parameter]) -> str:
     if "decoder_input_ids" not in inputs:
         return ""
-    return " Only its decoder reads text: load the network with transformers, and give wrap() the decoder."
+    return (
+        " Only its decoder reads text: load the network with transformers, and give wrap() its get_decoder()."
+    )
 
 
 def _part(hf: Any) -> str:
