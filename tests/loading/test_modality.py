@@ -126,7 +126,7 @@ def test_adapters_and_compilation_change_nothing_of_that() -> None:
 def test_before_its_weights_are_read_and_its_tokenizer_is_missed(tmp_path: Path) -> None:
     made("Whisper", SPEECH, "ForConditionalGeneration").save_pretrained(tmp_path)
     edit_tensors(tmp_path, lambda tensors: {"other": torch.zeros(2)})
-    with pytest.raises(ModelError, match="WhisperModel takes input_features"):
+    with pytest.raises(ModelError, match=r"Whisper\w+ takes input_features"):
         load(tmp_path)
 
 

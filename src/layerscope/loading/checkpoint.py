@@ -57,8 +57,8 @@ def load(
 ) -> Model:
     """Load a pretrained model and its tokenizer, ready to be looked into.
 
-    A checkpoint with a language-model head is loaded with it, so that there are logits; one without is
-    loaded bare; a task's head only when asked for.
+    A checkpoint with a language-model head is loaded with it, so that there are logits (also of networks that
+    take images or sound beside text); one without is loaded bare; a task's head only when asked for.
 
     Args:
         checkpoint: a Hub id ("google-bert/bert-base-uncased"), a folder, or a .gguf file; None for the

@@ -82,10 +82,12 @@ def architecture(config: Any, task: str | None, tensors: Collection[str], remote
         saved = next(iter(with_head), None)
     if saved == masked and pretraining in _WITH_POOLER and _holds_pretraining(tensors):
         saved = pretraining
+    if saved is None:
+        return transformers.AutoModel
+    network = getattr(transformers, saved)
     known = saved in (*_WITH_POOLER, *with_head, encoding)
-    if saved is not None and (known or type(config) not in transformers.AutoModel._model_mapping):
-        return getattr(transformers, saved)
-    return transformers.AutoModel
+    is_in_no_table = type(config) not in transformers.AutoModel._model_mapping
+    return network if known or is_in_no_table or _gives_logits(network, config) else transformers.AutoModel
 
 
 def network_class(network: Any, config: Any) -> Any:
@@ -106,6 +108,17 @@ def renamed(network: Any, config: Any) -> dict[str, str]:
     bare = network_class(transformers.AutoModel, config)
     here, there = network.base_model_prefix, getattr(bare, "base_model_prefix", None)
     return {rf"^{there}\.": f"{here}."} if there and here and here != there else {}
+
+
+def _gives_logits(network: Any, config: Any) -> bool:
+    """Whether a class that is in no table has a language-model head beside others (GPT-2's with two heads)."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return network(config).get_output_embeddings() is not None
+    except Exception:  # whatever is the matter with it is said when it is loaded
+        return False
 
 
 def _remote(auto_map: dict[str, Any], task: str | None) -> str:
