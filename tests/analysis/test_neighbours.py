@@ -1,16 +1,18 @@
 import json
 
+import accelerate
 import numpy as np
 import peft
 import pytest
 import torch
+import transformers
 from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import layerscope as ls
 from layerscope.analysis import neighbours as module
 from layerscope.errors import InputError, ModelError
-from tiny import quiet
+from tiny import quiet, tokenizer
 
 
 def rows_of(model, matrix="input"):
@@ -293,6 +295,27 @@ def test_a_quantised_matrix(matrix, tiny_folder):
     found = ls.neighbours(model, 7, k=5, matrix=matrix)
     assert found.ids.tolist() == expected.tolist()
     assert found.tied is False
+
+
+def test_a_matrix_that_is_offloaded(tiny_folder, tmp_path):
+    here, away = (ls.load(tiny_folder("llama"), device="cpu") for _ in range(2))
+    with quiet():
+        accelerate.disk_offload(away.hf, tmp_path, execution_device=torch.device("cpu"))
+    assert away.hf.get_input_embeddings().weight.is_meta
+    for matrix in ("input", "output"):
+        found = ls.neighbours(away, 7, k=5, matrix=matrix)
+        assert found.ids.tolist() == ls.neighbours(here, 7, k=5, matrix=matrix).ids.tolist()
+        assert found.tied is False
+
+
+def test_a_network_without_a_row_for_each_token_is_refused():
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+    with quiet():
+        hf = transformers.CanineModel(transformers.CanineConfig(**sizes))
+    model = ls.wrap(hf, tokenizer("wordpiece"), "mine")
+    assert "vocabulary 403" in repr(model)
+    with pytest.raises(ModelError, match="mine has no input matrix: its embedding has no row for each token"):
+        ls.neighbours(model, 7)
 
 
 def test_what_is_no_matrix_is_refused(tiny_folder):

@@ -44,10 +44,9 @@ def input_matrix(hf: Any, name: str) -> Matrix:
     Raises:
         ModelError: there is none, or what it gives for an id depends on the ids beside it.
     """
-    try:
-        module = hf.get_input_embeddings()
-    except NotImplementedError as error:
-        raise ModelError(f"{name} has no input matrix: its embedding has no row for each token.") from error
+    module = _input_embedding(hf)
+    if module is None:
+        raise ModelError(f"{name} has no input matrix: its embedding has no row for each token.")
     if _is_parameter(module, torch.nn.Embedding):
         return Matrix(module.weight.detach())
     with evaluation(hf):
@@ -71,14 +70,28 @@ def output_matrix(hf: Any, name: str) -> Matrix:
 
 def are_tied(hf: Any) -> bool | None:
     """Whether both matrices are one parameter and nothing is added to either; None where there is no head."""
-    first, head = hf.get_input_embeddings(), hf.get_output_embeddings()
+    first, head = _input_embedding(hf), hf.get_output_embeddings()
     if head is None:
         return None
-    held = [getattr(module, "weight", None) for module in (first, head)]
-    pointers = {one.data_ptr() for one in held if isinstance(one, torch.Tensor)}
+    if first is None:
+        return False
+    weights = [getattr(module, "weight", None) for module in (first, head)]
     added = {name for module in (first, head) for name, _ in module.named_parameters()} - {"weight", "bias"}
-    is_shared = len(pointers) == 1 and all(isinstance(one, torch.Tensor) for one in held)
-    return is_shared and not added
+    return _are_one(*weights) and not added
+
+
+def _are_one(one: Any, other: Any) -> bool:
+    if not isinstance(one, torch.Tensor) or not isinstance(other, torch.Tensor):
+        return False
+    return one is other or (not one.is_meta and one.data_ptr() == other.data_ptr())
+
+
+def _input_embedding(hf: Any) -> Any:
+    """The module that tokens are looked up in, None where there is none (CANINE's embeddings are hashed)."""
+    try:
+        return hf.get_input_embeddings()
+    except NotImplementedError:
+        return None
 
 
 def _is_parameter(module: Any, kind: type) -> bool:
@@ -95,7 +108,7 @@ def _class(module: Any) -> str:
 
 def _looked_up(module: Any, name: str) -> torch.Tensor:
     """What an embedding gives for every id, [row, width]; the last id is tried alone too."""
-    count, device = _count(module, name), next(_tensors(module)).device
+    count, device = _count(module, name), _device(next(_tensors(module)))
     blocks = [torch.arange(at, min(at + _BLOCK, count), device=device) for at in range(0, count, _BLOCK)]
     rows = [_given(module, ids, name) for ids in blocks]
     alone = _given(module, blocks[-1][-1:], name)
@@ -129,14 +142,14 @@ def _multiplied(module: Any, hf: Any, name: str) -> torch.Tensor:
     """What a head gives for each dimension of the state alone, [row, width], less what it gives for zeros."""
     held = next(_tensors(module))
     dtype = held.dtype if held.is_floating_point() and held.dtype.itemsize > 1 else hf.dtype
-    width = _width(module, hf)
-    base = _logits(module, torch.zeros(1, width, dtype=dtype, device=held.device), name)
+    width, device = _width(module, hf), _device(held)
+    base = _logits(module, torch.zeros(1, width, dtype=dtype, device=device), name)
     rows = torch.empty(base.shape[-1], width)
     for at in range(0, width, _DIMENSIONS):
-        ones = torch.eye(width, dtype=dtype, device=held.device)[at : at + _DIMENSIONS]
+        ones = torch.eye(width, dtype=dtype, device=device)[at : at + _DIMENSIONS]
         rows[:, at : at + _DIMENSIONS] = (_logits(module, ones, name) - base).T
     state = torch.randn(1, width, generator=torch.Generator().manual_seed(0)).to(dtype)
-    theirs = (_logits(module, state.to(held.device), name) - base)[0]
+    theirs = (_logits(module, state.to(device), name) - base)[0]
     ours = rows @ state[0].float()
     tolerance = _TOLERANCE if dtype == torch.float32 else _TOLERANCE_HALF
     if not float((ours - theirs).abs().max()) <= tolerance * float(theirs.abs().max()):
@@ -145,6 +158,11 @@ def _multiplied(module: Any, hf: Any, name: str) -> torch.Tensor:
             "one. Load the model unquantised, or use matrix='input'."
         )
     return rows
+
+
+def _device(held: torch.Tensor) -> torch.device:
+    """Where a module takes its inputs; one whose weights are offloaded moves them itself."""
+    return torch.device("cpu") if held.is_meta else held.device
 
 
 def _logits(module: Any, states: torch.Tensor, name: str) -> torch.Tensor:
