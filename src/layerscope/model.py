@@ -86,7 +86,7 @@ class Model:
     @property
     def config(self) -> Any:
         """The configuration of the text part."""
-        return self.hf.config.get_text_config()
+        return sizes.text_config(self.hf.config)
 
     @property
     def num_layers(self) -> int:

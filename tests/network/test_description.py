@@ -126,6 +126,16 @@ def test_an_encoder_decoder_of_two_parts_has_the_sizes_of_each():
     assert (sizes.num_blocks(hf), sizes.num_decoder_blocks(hf)) == (3, 1)
 
 
+def test_of_two_text_parts_the_one_that_reads_is_meant():
+    parts = {
+        "text_encoder": transformers.T5Config(num_layers=2).to_dict(),
+        "decoder": transformers.MusicgenDecoderConfig(num_hidden_layers=3).to_dict(),
+        "audio_encoder": transformers.EncodecConfig().to_dict(),
+    }
+    config = transformers.MusicgenConfig(**parts)
+    assert sizes.text_config(config).model_type == "t5"
+
+
 def test_the_head_of_a_network_that_has_no_body_of_that_name():
     sizes_ = {**SIZES, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64}
     config = transformers.Llama4Config(text_config={**sizes_, "intermediate_size_mlp": 64})

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from layerscope.errors import ModelError
+from layerscope.network import sizes
 from layerscope.network.capture import evaluation
 
 # Ids that are looked up, or dimensions that are multiplied, at once.
@@ -189,7 +190,7 @@ def _width(module: Any, hf: Any) -> int:
     for part in module.modules():
         if isinstance(getattr(part, "in_features", None), int):
             return int(part.in_features)
-    return int(hf.config.get_text_config().hidden_size)
+    return sizes.width(hf)
 
 
 def _tensors(module: Any) -> Iterator[torch.Tensor]:

@@ -16,6 +16,14 @@ _WIDTHS = ("hidden_size", "d_model", "n_embd", "model_dim", "dim")
 _DECODER_BLOCKS = ("num_decoder_layers", "decoder_layers")
 
 
+def text_config(config: Any) -> Any:
+    """The configuration of the text part; of two that there are (MusicGen's), that of the one that reads text."""
+    try:
+        return config.get_text_config()
+    except ValueError:
+        return config.get_text_config(encoder=True)
+
+
 def num_blocks(hf: Any) -> int:
     """The number of blocks; of an encoder-decoder those of its encoder.
 
@@ -31,7 +39,7 @@ def num_decoder_blocks(hf: Any) -> int:
     if hasattr(part, "get_text_config"):
         said = _number(part.get_text_config(), _BLOCKS)
     else:
-        said = _number(hf.config.get_text_config(), _DECODER_BLOCKS)
+        said = _number(text_config(hf.config), _DECODER_BLOCKS)
     return num_blocks(hf) if said is None else said
 
 
@@ -55,7 +63,7 @@ def width(hf: Any) -> int:
 
 def vocabulary(hf: Any) -> int | None:
     """The rows of the embedding matrix, as the configuration has it, or else as it is; None where there is none."""
-    said = _number(hf.config.get_text_config(), ("vocab_size",))
+    said = _number(text_config(hf.config), ("vocab_size",))
     matrix = _matrix(hf)
     return said if said is not None or matrix is None else int(matrix.shape[0])
 
@@ -78,7 +86,7 @@ def _matrix(hf: Any) -> torch.Tensor | None:
 def _encoder(config: Any) -> Any:
     """The configuration of the part that reads the text, where an encoder-decoder is put together of two."""
     part: Any = getattr(config, "encoder", None)
-    return (part if hasattr(part, "get_text_config") else config).get_text_config()
+    return text_config(part if hasattr(part, "get_text_config") else config)
 
 
 def _number(config: Any, names: tuple[str, ...]) -> int | None:
