@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from layerscope.errors import InputError, ModelError
+from layerscope.network import sizes
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.capture import evaluation
-from layerscope.network.inputs import forward_names, part_of, rows_of
+from layerscope.network.inputs import forward_names, rows_of
 from layerscope.network.limits import Limits, limits
 from layerscope.network.sites import Sites, attention_sites, hidden_sites
 from layerscope.network.traits import Traits, traits
@@ -69,8 +70,9 @@ class Model:
         return self  # as a parameter of an estimator, whose clones share it
 
     def __repr__(self) -> str:
+        heads = "" if self.num_heads is None else f"{self.num_heads} heads, "
         return (
-            f"Model({self.name!r}: {self.kind}, {self.num_layers} layers, {self.num_heads} heads, "
+            f"Model({self.name!r}: {self.kind}, {self.num_layers} layers, {heads}"
             f"hidden size {self.hidden_size}, vocabulary {self.vocab_size:,})"
         )
 
@@ -101,7 +103,7 @@ class Model:
     @property
     def is_encoder_decoder(self) -> bool:
         """Whether it reads a text and, beside it, a target."""
-        return bool(self.hf.config.is_encoder_decoder)
+        return bool(self.hf.config.is_encoder_decoder) and "decoder_input_ids" in self.forward_names
 
     @property
     def traits(self) -> Traits:
@@ -114,49 +116,37 @@ class Model:
     @property
     def config(self) -> Any:
         """The configuration of the text part, of an encoder-decoder its encoder's."""
-        return (
-            part_of(self.hf.config, "encoder")
-            if self.is_encoder_decoder
-            else self.hf.config.get_text_config()
-        )
+        return sizes.side_config(self.hf.config, "encoder")
 
     @property
     def decoder_config(self) -> Any:
         """The configuration of an encoder-decoder's decoder."""
-        return (
-            part_of(self.hf.config, "decoder")
-            if self.is_encoder_decoder
-            else self.hf.config.get_text_config()
-        )
+        return sizes.side_config(self.hf.config, "decoder")
 
     @property
     def num_layers(self) -> int:
         """The number of blocks; of an encoder-decoder those of its encoder."""
-        return int(self.config.num_hidden_layers)
+        return sizes.num_blocks(self.hf)
 
     @property
     def num_decoder_layers(self) -> int:
         """The number of blocks of an encoder-decoder's decoder, which may be more or fewer; 0 for others."""
-        if not self.is_encoder_decoder:
-            return 0
-        names = ("num_decoder_layers", "decoder_layers", "num_hidden_layers")
-        named = (getattr(self.decoder_config, name, None) for name in names)
-        return int(next(number for number in named if number is not None))
+        return sizes.num_decoder_blocks(self.hf) if self.is_encoder_decoder else 0
 
     @property
-    def num_heads(self) -> int:
-        """Attention heads (queries) in each block."""
-        return int(self.config.num_attention_heads)
+    def num_heads(self) -> int | None:
+        """Attention heads (queries) in each block; None where there are none, or not as many in every block."""
+        return sizes.num_heads(self.hf)
 
     @property
     def hidden_size(self) -> int:
         """The width of the hidden states."""
-        return int(self.config.hidden_size)
+        return sizes.width(self.hf)
 
     @property
     def vocab_size(self) -> int:
-        """Rows of the embedding matrix that the configuration speaks of."""
-        return int(self.config.vocab_size)
+        """Rows of the embedding matrix that the configuration speaks of; without any, the tokenizer's vocabulary."""
+        return sizes.vocabulary(self.hf) or len(self.tokenizer)
 
     @property
     def context_window(self) -> int | None:
@@ -191,7 +181,7 @@ class Model:
     @property
     def device(self) -> Any:
         """Where inputs must be for the network to read them."""
-        return self.hf.get_input_embeddings().weight.device
+        return sizes.input_device(self.hf)
 
     @property
     def has_head(self) -> bool:

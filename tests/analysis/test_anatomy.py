@@ -1,9 +1,11 @@
 """Every step inside a block, against plain transformers; and that whatever does not add up is refused."""
 
 import numpy as np
+import peft
 import pytest
 import torch
 import transformers
+from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 import layerscope as ls
@@ -72,7 +74,9 @@ def test_every_family_adds_up_or_is_refused(tiny, family):
         assert ("masked scores" in {one.name for one in found.steps}) == (model.kind == "decoder")
         assert (found.steps[-1].name == "final norm") == (model.kind == "decoder")
     else:
-        with pytest.raises(ModelError, match=r"\(\w+\) is not drawn yet; BERT-, GPT-2- and Llama-like"):
+        with pytest.raises(
+            ModelError, match=r"\(\w+\) is of no kind that can be .* Next to a \S+ one it has "
+        ):
             ls.anatomy(model, TEXT, 1)
 
 
@@ -244,7 +248,7 @@ def test_quantised_weights_are_refused(tmp_path):
 
 def test_an_activation_that_is_not_known(tmp_path):
     model = ls.load(build("bert", tmp_path / "bert", hidden_act="mish"), device="cpu")
-    with pytest.raises(ModelError, match="activation 'mish' is not drawn yet; known: gelu,"):
+    with pytest.raises(ModelError, match="activation 'mish' is not supported here; known: gelu,"):
         ls.anatomy(model, TEXT, 1)
 
 
@@ -343,3 +347,65 @@ def test_what_comes_out(model):
     assert [one["name"] for one in plain_values["steps"]] == list(table.index)
     assert plain_values["steps"][4]["relative"] is None
     assert plain_values["largest_relative_difference"] == found.largest == table["relative"].max()
+
+
+# --- With adapters, and with vectors before the text -----------------------------------------------
+
+
+def adapted(folder, config):
+    with quiet():
+        hf = AutoModelForCausalLM.from_pretrained(folder).eval()
+        hf = peft.get_peft_model(hf, config).eval()
+        return ls.wrap(hf, AutoTokenizer.from_pretrained(folder), "mine")
+
+
+LLAMA_BLOCK = "llama", "LlamaDecoderLayer"
+ADAPTERS = {
+    "LoRA": (*LLAMA_BLOCK, peft.LoraConfig, ["q_proj"], "self_attn.q_proj", "Linear"),
+    "LoHa": (*LLAMA_BLOCK, peft.LoHaConfig, ["up_proj"], "mlp.up_proj", "Linear"),
+    "norms": (*LLAMA_BLOCK, peft.LNTuningConfig, ["input_layernorm"], "input_layernorm", "LNTuningLayer"),
+    "GPT-2": ("gpt2", "GPT2Block", peft.LoraConfig, ["c_attn"], "attn.c_attn", "Linear"),
+}
+
+
+@pytest.mark.parametrize("what", ADAPTERS)
+def test_adapters_are_named_and_merged_they_are_followed(what, tiny_folder):
+    family, block, make, targets, part, kind = ADAPTERS[what]
+    model = adapted(tiny_folder(family), make(task_type="CAUSAL_LM", target_modules=targets))
+    with pytest.raises(ModelError) as caught:
+        ls.anatomy(model, TEXT, 1)
+    assert str(caught.value) == (
+        f"Layer 1 of mine ({block}) cannot be followed: its {part} is a peft.{kind}. Merge adapters into the weights "
+        "first (merge_and_unload() of PEFT), and wrap the model again."
+    )
+    with quiet():
+        merged = ls.wrap(model.hf.merge_and_unload(), model.tokenizer)
+    assert ls.anatomy(merged, TEXT, 1).largest < 1e-5
+
+
+def test_adapters_on_a_block_that_could_not_be_followed_anyway_are_not_to_blame(tiny_folder):
+    config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["query_key_value"])
+    with pytest.raises(ModelError, match=r"\(GPTNeoXLayer\) is of no kind that can be followed"):
+        ls.anatomy(adapted(tiny_folder("gpt-neox"), config), TEXT, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "states"), [(peft.PromptTuningConfig, True), (peft.PrefixTuningConfig, False)]
+)
+def test_vectors_before_the_text_are_said(make, states, tiny_folder):
+    model = adapted(tiny_folder("llama"), make(task_type="CAUSAL_LM", num_virtual_tokens=4))
+    count = len(model.tokenize(TEXT))
+    said = (
+        rf"Layer 1 of mine has {count + 4 * states} states and {count + 4} keys for a text of {count} tokens"
+    )
+    with pytest.raises(ModelError, match=said):
+        ls.anatomy(model, TEXT, 1)
+
+
+def test_a_layer_without_attention_is_said(tiny):
+    model = ls.wrap(tiny("llama").hf, tiny("llama").tokenizer)
+    del model.sites(attention=True)["attentions", 1]
+    with pytest.raises(
+        ModelError, match=r"^Layer 2 of .* shows no attention, so its block cannot be followed\.$"
+    ):
+        ls.anatomy(model, TEXT, 2)

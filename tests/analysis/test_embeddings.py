@@ -1,9 +1,15 @@
+import copy
+
 import numpy as np
+import peft
 import pytest
 import torch
+import transformers
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import layerscope as ls
 from layerscope.errors import InputError, ModelError
+from tiny import build, quiet, tokenizer
 
 
 def test_every_family_adds_up_to_its_own_layer_0(family, tiny):
@@ -41,7 +47,7 @@ def test_an_embedding_that_does_not_add_up_is_not_shown(tiny_folder):
     inner = model.hf.transformer.wpe.forward
     model.hf.transformer.drop.register_forward_pre_hook(lambda _, args: (args[0] * 2,))
     assert inner is not None
-    with pytest.raises(ModelError, match="do not add up.*not drawn yet"):
+    with pytest.raises(ModelError, match="do not add up.*computes something that is not known"):
         ls.embeddings(model, "a b")
 
 
@@ -50,3 +56,56 @@ def test_what_cannot_be_shown(model, tiny):
         ls.embeddings(tiny("gpt2"), "")
     with pytest.raises(InputError, match="at most 512"):
         ls.embeddings(model, "a " * 600)
+
+
+def adapted(folder, config, auto=AutoModelForCausalLM):
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        hf = peft.get_peft_model(auto.from_pretrained(folder).eval(), config).eval()
+        return ls.wrap(hf, AutoTokenizer.from_pretrained(folder), "mine")
+
+
+@pytest.mark.parametrize(
+    ("family", "targets"), [("llama", ["embed_tokens"]), ("bert", ["word_embeddings", "position_embeddings"])]
+)
+def test_with_adapters_the_parts_are_what_comes_out_of_them(family, targets, tiny, tiny_folder):
+    config = peft.LoraConfig(r=8, lora_alpha=64, init_lora_weights=False, target_modules=targets)
+    model = adapted(tiny_folder(family), config, AutoModelForCausalLM if family == "llama" else AutoModel)
+    parts, before = ls.embeddings(model, "a b c"), ls.embeddings(tiny(family), "a b c")
+    assert parts.difference < 1e-5
+    assert set(parts.parts) == set(before.parts)
+    assert np.abs(parts.parts["word"] - before.parts["word"]).max() > 0.1
+
+
+def test_vectors_before_the_text_are_said(tiny_folder):
+    """Of the tables of a prompt's and a prefix's own vectors none is a part of the text's embedding."""
+    prompt = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    model = adapted(tiny_folder("llama"), prompt)
+    count = len(model.tokenize("I am Mehdi"))
+    said = rf"^Layer 0 of mine has {count + 4} vectors, 32 wide, where its embedding of this text gives {count}, "
+    with pytest.raises(ModelError, match=said):
+        ls.embeddings(model, "I am Mehdi")
+    prefix = peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
+    assert list(ls.embeddings(adapted(tiny_folder("llama"), prefix), "I am Mehdi").parts) == ["word"]
+
+
+def test_a_table_that_is_looked_up_twice(tiny):
+    """GPT-2 looks its token types up in the table of its words."""
+    hf, words = tiny("gpt2").hf, tiny("gpt2").tokenizer
+    with_types = copy.deepcopy(words)
+    with_types.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    parts = ls.embeddings(ls.wrap(hf, with_types), "a b c")
+    assert set(parts.parts) == {"word", "word 2", "position"}
+    assert parts.difference < 1e-6
+
+
+def test_parts_that_are_no_sum_are_said(tmp_path):
+    model = ls.load(build("opt", tmp_path, word_embed_proj_dim=16), device="cpu")
+    with pytest.raises(ModelError, match=r"of different widths \(word 16, position 32\): they are no sum\.$"):
+        ls.embeddings(model, "a b")
+    with quiet():
+        hf = transformers.MambaModel(
+            transformers.MambaConfig(hidden_size=32, num_hidden_layers=2, vocab_size=600)
+        )
+    with pytest.raises(ModelError, match="its x_proj does not take their sum"):
+        ls.embeddings(ls.wrap(hf.eval(), tokenizer("qwen"), "mine"), "a b")

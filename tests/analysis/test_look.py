@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import transformers
 
+import layerscope as ls
 from layerscope.analysis.look import look, top_tokens
-from layerscope.errors import InputError
+from layerscope.errors import InputError, ModelError
+from tiny import quiet, tokenizer
 
 TEXT = "Then I tried to find some way of embracing my mother's ghost."
 
@@ -61,3 +64,21 @@ def test_layers_and_errors(model):
         look(model, "a " * 600)
     with pytest.raises(InputError, match="at least 1"):
         look(model, TEXT, k=0)
+
+
+def test_a_model_without_attention_is_looked_at_without_it():
+    words = tokenizer("qwen")
+    config = transformers.MambaConfig(
+        hidden_size=32, num_hidden_layers=2, state_size=8, vocab_size=len(words)
+    )
+    with quiet():
+        hf = transformers.MambaForCausalLM(config).eval()
+    model = ls.wrap(hf, words, "mine")
+    seen = look(model, "A man.", k=2)
+    assert seen.attention == {}
+    assert seen.lengths.shape == (3, len(seen.tokens))
+    assert len(seen.predictions[0].candidates) == 2
+    assert "attention" in seen.note
+    assert seen.to_dict()["attention"] == {}
+    with pytest.raises(ModelError, match="attention"):
+        look(model, "A man.", layers=1)

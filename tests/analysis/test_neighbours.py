@@ -1,18 +1,29 @@
 import json
 
+import accelerate
 import numpy as np
+import peft
 import pytest
 import torch
+import transformers
 from sklearn.metrics.pairwise import cosine_similarity
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import layerscope as ls
 from layerscope.analysis import neighbours as module
 from layerscope.errors import InputError, ModelError
+from tiny import quiet, tokenizer
 
 
 def rows_of(model, matrix="input"):
-    layer = model.hf.get_input_embeddings() if matrix == "input" else model.hf.get_output_embeddings()
-    return layer.weight.detach().float().numpy()
+    """What the model's own module computes for each id, or makes of each dimension."""
+    with torch.no_grad():
+        if matrix == "input":
+            module = model.hf.get_input_embeddings()
+            return module(torch.arange(len(module.weight))).float().numpy()
+        module = model.hf.get_output_embeddings()
+        width = module.weight.shape[1]
+        return (module(torch.eye(width)) - module(torch.zeros(1, width))).T.numpy()
 
 
 @pytest.mark.parametrize("chunk", [1000, 8192])
@@ -185,3 +196,160 @@ def test_as_table_plain_values_and_figure(model):
     assert [text.get_text() for text in ax.get_yticklabels()] == ["'ghost'", "'ghosts'", "'ghostly'"]
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], found.similarities)
     assert "nearest to the token 'ghost'" in " ".join(ax.get_title().split())
+
+
+# --- Where the parameter is not what the module computes ---------------------------------------------
+
+
+def nearest(rows, query, k=5):
+    scores = cosine_similarity(rows[query : query + 1], rows)[0]
+    return np.argsort(-scores, kind="stable")[:k]
+
+
+def adapted(folder, **settings):
+    """A tiny Llama with adapters from PEFT, whose weights are random and not small."""
+    with quiet(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        hf = AutoModelForCausalLM.from_pretrained(folder).eval()
+        config = peft.LoraConfig(
+            r=8, lora_alpha=64, init_lora_weights=False, task_type="CAUSAL_LM", **settings
+        )
+        return ls.wrap(peft.get_peft_model(hf, config).eval(), AutoTokenizer.from_pretrained(folder))
+
+
+ADAPTERS = {
+    "input": {"target_modules": ["embed_tokens"]},
+    "output": {"target_modules": ["lm_head"]},
+    "input of some tokens": {"target_modules": ["q_proj"], "trainable_token_indices": [7, 9]},
+    "input as a whole": {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]},
+}
+
+
+@pytest.mark.parametrize("what", ADAPTERS)
+def test_with_adapters_they_are_rows_of_what_the_model_computes(what, tiny_folder):
+    model = adapted(tiny_folder("llama"), **ADAPTERS[what])
+    matrix = what.partition(" ")[0]
+    if what == "input of some tokens":
+        for name, parameter in model.hf.named_parameters():
+            if "trainable_tokens_delta" in name:
+                parameter.data += 2 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
+    if what == "input as a whole":
+        held = model.hf.get_input_embeddings()
+        held.weight.data += torch.randn(held.weight.shape, generator=torch.Generator().manual_seed(1))
+    bare = ls.load(tiny_folder("llama"), device="cpu")
+    expected, before = nearest(rows_of(model, matrix), 7), nearest(rows_of(bare, matrix), 7)
+    assert expected.tolist() != before.tolist()
+    found = ls.neighbours(model, 7, k=5, matrix=matrix)
+    assert found.ids.tolist() == expected.tolist()
+    assert found.tied is False
+    assert found.computed_by.startswith("peft.")
+    with model.hf.disable_adapter():
+        if what != "input of some tokens":
+            assert ls.neighbours(model, 7, k=5, matrix=matrix).ids.tolist() == before.tolist()
+
+
+def test_once_merged_they_are_rows_of_the_parameter_again(tiny_folder):
+    model = adapted(tiny_folder("llama"), target_modules=["embed_tokens", "lm_head"])
+    expected = [nearest(rows_of(model, matrix), 7).tolist() for matrix in ("input", "output")]
+    with quiet():
+        merged = ls.wrap(model.hf.merge_and_unload(), model.tokenizer)
+    for matrix, ids in zip(("input", "output"), expected, strict=True):
+        found = ls.neighbours(merged, 7, k=5, matrix=matrix)
+        assert (found.ids.tolist(), found.computed_by) == (ids, None)
+
+
+def test_a_scale_within_the_embedding_counts(tiny):
+    """Gemma's is the square root of the width."""
+    found = ls.neighbours(tiny("gemma3"), "to", k=1, metric="dot")
+    weight = tiny("gemma3").hf.get_input_embeddings().weight.detach().numpy()
+    (own,) = found.query_ids
+    assert found.similarities[0] == pytest.approx(32 * (weight @ weight[own]).max(), rel=1e-2)
+    assert found.computed_by == "transformers.Gemma3TextScaledWordEmbedding"
+    assert found.tied is True
+    assert ls.neighbours(tiny("gemma3"), "to", matrix="output").computed_by is None
+
+
+class Packed(torch.nn.Module):
+    """An embedding, or a head, whose weight is held in whole numbers, as quantisation does."""
+
+    def __init__(self, weight, bias=None):
+        super().__init__()
+        self.scale = weight.abs().max() / 127
+        self.weight = torch.nn.Parameter((weight / self.scale).round().to(torch.int8), requires_grad=False)
+        self.bias = bias
+
+    def forward(self, given):
+        weight = self.weight.float() * self.scale
+        return weight[given] if given.dtype == torch.int64 else given @ weight.T + self.bias
+
+
+@pytest.mark.parametrize("matrix", ["input", "output"])
+def test_a_quantised_matrix(matrix, tiny_folder):
+    model = ls.load(tiny_folder("llama"), device="cpu")
+    expected = nearest(rows_of(model, matrix), 7)
+    if matrix == "input":
+        model.hf.set_input_embeddings(Packed(model.hf.get_input_embeddings().weight.detach()))
+    else:
+        weight = model.hf.lm_head.weight.detach()
+        model.hf.lm_head = Packed(weight, bias=torch.randn(len(weight)))
+    found = ls.neighbours(model, 7, k=5, matrix=matrix)
+    assert found.ids.tolist() == expected.tolist()
+    assert found.tied is False
+
+
+def test_a_matrix_that_is_offloaded(tiny_folder, tmp_path):
+    here, away = (ls.load(tiny_folder("llama"), device="cpu") for _ in range(2))
+    with quiet():
+        accelerate.disk_offload(away.hf, tmp_path, execution_device=torch.device("cpu"))
+    assert away.hf.get_input_embeddings().weight.is_meta
+    for matrix in ("input", "output"):
+        found = ls.neighbours(away, 7, k=5, matrix=matrix)
+        assert found.ids.tolist() == ls.neighbours(here, 7, k=5, matrix=matrix).ids.tolist()
+        assert found.tied is False
+
+
+def test_a_network_without_a_row_for_each_token_is_refused():
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64}
+    with quiet():
+        hf = transformers.CanineModel(transformers.CanineConfig(**sizes))
+    model = ls.wrap(hf, tokenizer("wordpiece"), "mine")
+    assert "vocabulary 403" in repr(model)
+    with pytest.raises(ModelError, match="mine has no input matrix: its embedding has no row for each token"):
+        ls.neighbours(model, 7)
+
+
+def test_what_is_no_matrix_is_refused(tiny_folder):
+    model = ls.load(tiny_folder("llama"), device="cpu")
+
+    def beside(module, args, output):
+        return output + output.mean(dim=1, keepdim=True)
+
+    hook = model.hf.get_input_embeddings().register_forward_hook(beside)
+    with pytest.raises(ModelError, match="what it gives for one depends on those beside it"):
+        ls.neighbours(model, 7)
+    hook.remove()
+    model.hf.lm_head.register_forward_hook(lambda module, args, output: torch.tanh(output))
+    with pytest.raises(ModelError, match="does not only multiply states by one"):
+        ls.neighbours(model, 7, matrix="output")
+    model.hf.set_input_embeddings(torch.nn.Linear(4, 4))
+    with pytest.raises(ModelError, match=r"\(torch\.Linear\) gives nothing for ids alone"):
+        ls.neighbours(model, 7)
+
+
+def test_a_token_without_a_row_is_said_to_have_none(tiny_folder):
+    loaded = ls.load(tiny_folder("llama"), device="cpu")
+    loaded.tokenizer.add_tokens(["<new>"])
+    model = ls.wrap(loaded.hf, loaded.tokenizer, "mine")
+    for query in ("<new>", 519):
+        with pytest.raises(
+            InputError,
+            match=r"token '<new>' \(id 519\) has no row in the input matrix of mine, which has 519: it was added to "
+            r"the tokenizer, and the model was not resized \(resize_token_embeddings\)\.$",
+        ):
+            ls.neighbours(model, query)
+    with pytest.raises(
+        InputError, match="520 is the id of no token of mine; its 520 tokens have ids up to 519"
+    ):
+        ls.neighbours(model, 520)
+    with pytest.raises(InputError, match=r"has no row in the output matrix of mine"):
+        ls.neighbours(model, "ghost<new>", matrix="output")

@@ -87,4 +87,8 @@ def test_mistakes(command, words, says):
 def test_a_block_that_is_not_known(command, tmp_path):
     code, out, err = command("anatomy", TEXT, "--model", build("bloom", tmp_path / "bloom"))
     assert (code, out) == (2, "")
-    assert err.endswith("(BloomBlock) is not drawn yet; BERT-, GPT-2- and Llama-like blocks are.\n")
+    assert (
+        "(BloomBlock) is of no kind that can be followed: BERT-like, GPT-2-like and Llama-like blocks can."
+        in err
+    )
+    assert len(err.splitlines()) == 1

@@ -7,10 +7,11 @@ import sys
 import warnings
 
 import pytest
+import transformers
 
 from layerscope import __version__
 from layerscope.errors import NewHeadWarning
-from tiny import build
+from tiny import build, quiet, tokenizer
 
 SENTENCE = "Then I tried to find some way of embracing my mother's ghost."
 
@@ -60,6 +61,30 @@ def test_look_at_the_real_decoder(command, decoder_file):
     assert (code, err) == (0, "")
     assert "·Paris" in out
     assert "30" in out
+
+
+def test_models_that_lack_what_others_have(command, tmp_path):
+    """One without attention is described and looked at; one that reads no text is one line."""
+    size = len(tokenizer("qwen"))
+    without_heads = transformers.MambaConfig(
+        hidden_size=32, num_hidden_layers=2, state_size=8, vocab_size=size
+    )
+    with quiet():
+        build("qwen3", tmp_path / "mamba")  # for its tokenizer
+        transformers.MambaForCausalLM(without_heads).save_pretrained(tmp_path / "mamba")
+        vit = transformers.ViTConfig(
+            hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8
+        )
+        transformers.ViTModel(vit).save_pretrained(tmp_path / "vit")
+    code, out, err = command("describe", tmp_path / "mamba")
+    assert (code, err) == (0, "")
+    assert "2, hidden size 32" in out
+    code, out, _ = command("look", SENTENCE, "--model", tmp_path / "mamba", "--json")
+    assert (code, json.loads(out)["attention"]) == (0, {})
+    for words in (["describe", tmp_path / "vit"], ["look", SENTENCE, "--model", tmp_path / "vit"]):
+        code, out, err = command(*words)
+        assert (code, out) == (2, "")
+        assert err == f"layerscope: {tmp_path / 'vit'} reads no text: ViTModel takes pixel_values.\n"
 
 
 def test_compare(command):

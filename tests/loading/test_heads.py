@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from transformers import AutoModelForSequenceClassification
 
 import tiny
@@ -66,6 +67,27 @@ def test_a_checkpoint_like_bert_base_uncased(stored: str, bert: Path, folder: Pa
     assert not model.untrained
     for name, parameter in plain.hf.named_parameters():
         assert torch.equal(parameter, model.hf.get_parameter(name))
+
+
+@pytest.mark.parametrize(
+    ("network", "config", "sizes"),
+    [
+        ("GPT2DoubleHeadsModel", "GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 4}),
+        ("ErnieForPreTraining", "ErnieConfig", tiny.BERT),
+        ("VisualBertForPreTraining", "VisualBertConfig", {**tiny.BERT, "visual_embedding_dim": 8}),
+    ],
+)
+def test_a_language_model_head_beside_another_is_loaded_too(
+    network: str, config: str, sizes: dict[str, object], folder: Path
+) -> None:
+    vocabulary = len(tiny.tokenizer("wordpiece"))
+    with tiny.quiet():
+        hf = getattr(transformers, network)(getattr(transformers, config)(vocab_size=vocabulary, **sizes))
+        hf.save_pretrained(folder)
+    model = load(folder)
+    assert type(model.hf).__name__ == network
+    assert not model.untrained
+    assert model.run("the old man", logits=True).logits.shape[-1] == vocabulary
 
 
 def test_a_pooler_that_the_weights_lack_is_untrained_and_no_noise(folder: Path) -> None:

@@ -70,6 +70,9 @@ class WurstModel(PreTrainedModel):
 
     def get_input_embeddings(self):
         return self.words
+
+    def forward(self, input_ids):
+        return (self.words(input_ids),)
 """
 
 

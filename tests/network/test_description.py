@@ -1,7 +1,14 @@
+from types import SimpleNamespace
+
+import peft
+import pytest
 import torch
 import transformers
 
 import layerscope as ls
+from layerscope.cli.output import show
+from layerscope.network import sizes
+from layerscope.view import terminal
 from tiny import quiet, tokenizer
 
 
@@ -50,3 +57,98 @@ def test_every_family_counts_each_parameter_once(family, tiny):
     assert description.family == hf.config.model_type
     assert description.context_window == (None if family == "bloom" else 64)
     assert description.to_dict()["parameters"] == description.parameters
+
+
+SIZES = {"hidden_size": 32, "num_hidden_layers": 3}
+WITHOUT_HEADS = {
+    "Mamba": {**SIZES, "state_size": 8},
+    "Mamba2": {**SIZES, "state_size": 8, "num_heads": 8, "head_dim": 8, "expand": 2},
+    "FalconMamba": {**SIZES, "state_size": 8},
+    "Rwkv": SIZES,
+    "xLSTM": {**SIZES, "num_heads": 4},
+    "FNet": {**SIZES, "intermediate_size": 64},
+}
+
+
+@pytest.mark.parametrize("family", WITHOUT_HEADS)
+def test_a_network_without_attention_has_no_heads(family, capsys):
+    """Mamba 2's and xLSTM's own heads are none of attention."""
+    words = tokenizer("qwen")
+    config = getattr(transformers, f"{family}Config")(vocab_size=len(words), **WITHOUT_HEADS[family])
+    with quiet(), torch.device("meta"):
+        hf = getattr(transformers, f"{family}Model")(config)
+    model = ls.wrap(hf, words, "it")
+    assert repr(model).endswith(f", 3 layers, hidden size 32, vocabulary {len(words)})")
+    description = model.describe()
+    assert description.num_heads is None
+    assert description.to_dict()["num_heads"] is None
+    show(terminal.description(description))
+    assert "3, hidden size 32" in capsys.readouterr().out
+
+
+def test_heads_said_block_by_block():
+    def heads(value):
+        config = transformers.PreTrainedConfig()
+        config.num_attention_heads = value
+        return sizes.num_heads(SimpleNamespace(config=config))
+
+    assert heads(4) == 4
+    assert heads([4, 4, 4]) == 4
+    assert heads([4, 8, 4]) is None
+    config = transformers.PreTrainedConfig()
+    config.num_hidden_layers, config.num_attention_heads = 3, 4
+    config.per_layer_config = {0: {"num_attention_heads": 8}}
+    assert sizes.num_heads(SimpleNamespace(config=config)) is None
+
+
+def test_sizes_under_other_names():
+    """As code on the Hub has them (OpenELM, ChatGLM), or not at all."""
+    config = transformers.PreTrainedConfig()
+    hf = torch.nn.Module()
+    hf.config, hf.blocks = config, torch.nn.ModuleList(torch.nn.Linear(2, 2) for _ in range(5))
+    hf.get_input_embeddings = lambda: torch.nn.Embedding(7, 6)
+    found = (sizes.num_blocks(hf), sizes.num_heads(hf), sizes.width(hf), sizes.vocabulary(hf))
+    assert found == (5, None, 6, 7)
+    config.num_transformer_layers, config.num_query_heads, config.model_dim = 2, [3, 3], 8
+    assert (sizes.num_blocks(hf), sizes.num_heads(hf), sizes.width(hf)) == (2, 3, 8)
+
+
+def test_an_encoder_decoder_of_two_parts_has_the_sizes_of_each():
+    sides = (
+        transformers.BertConfig(**SIZES, num_attention_heads=4),
+        transformers.BertConfig(num_hidden_layers=2),
+    )
+    config = transformers.EncoderDecoderConfig.from_encoder_decoder_configs(*sides)
+    hf = SimpleNamespace(config=config)
+    assert (sizes.num_blocks(hf), sizes.num_decoder_blocks(hf)) == (3, 2)
+    assert (sizes.num_heads(hf), sizes.width(hf)) == (4, 32)
+    hf = SimpleNamespace(config=transformers.BartConfig(encoder_layers=3, decoder_layers=1))
+    assert (sizes.num_blocks(hf), sizes.num_decoder_blocks(hf)) == (3, 1)
+
+
+def test_of_two_text_parts_the_one_that_reads_is_meant():
+    parts = {
+        "text_encoder": transformers.T5Config(num_layers=2).to_dict(),
+        "decoder": transformers.MusicgenDecoderConfig(num_hidden_layers=3).to_dict(),
+        "audio_encoder": transformers.EncodecConfig().to_dict(),
+    }
+    config = transformers.MusicgenConfig(**parts)
+    assert sizes.text_config(config).model_type == "t5"
+
+
+def test_the_head_of_a_network_that_has_no_body_of_that_name():
+    sizes_ = {**SIZES, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 64}
+    config = transformers.Llama4Config(text_config={**sizes_, "intermediate_size_mlp": 64})
+    with quiet(), torch.device("meta"):
+        hf = transformers.Llama4ForConditionalGeneration(config)
+    assert ls.wrap(hf, tokenizer("qwen"), "it").describe().head == "language_model.lm_head"
+
+
+def test_a_network_within_adapters_is_described_by_its_own_parts(tiny_folder):
+    with quiet():
+        bare = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder("llama"))
+        hf = peft.get_peft_model(bare, peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]))
+        description = ls.wrap(hf, transformers.AutoTokenizer.from_pretrained(tiny_folder("llama"))).describe()
+    assert description.head == "lm_head"
+    assert [(one.name, one.part) for one in description.components][-1] == ("lm_head", "head")
+    assert description.parameters == sum(p.numel() for p in hf.parameters())

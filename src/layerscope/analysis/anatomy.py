@@ -242,10 +242,10 @@ def _proven(model: Model, layer: int, through: Passage) -> tuple[Step, ...]:
             if one.relative is not None and not one.relative <= tolerance:
                 raise ModelError(
                     f"Layer {layer} of {model.name} does not add up: {one.name} differs from the model's own by "
-                    f"{one.relative:.1g} of its largest value. Something in this block is not drawn yet."
+                    f"{one.relative:.1g} of its largest value. The block computes something that is not known here."
                 )
             steps.append(one)
-    except (ValueError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
         # Parts that are not there, or not of the shape that they would have here.
         what = steps[-1].name if steps else "the beginning"
         raise ModelError(

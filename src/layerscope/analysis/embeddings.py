@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,8 @@ class EmbeddingParts:
 
     Attributes:
         tokens: the T tokens.
-        parts: [token, E] for each table that is looked up: "word", and where the model has them
-            "position" and "segment".
+        parts: [token, E] for each table that is looked up, as it comes out of it (scaled, with adapters): "word",
+            and where the model has them "position" and "segment".
         sum: [token, E], the parts added up here.
         after: what the model then does, module by module, in order: its norm, its projection; the last is
             [token, hidden].
@@ -65,7 +66,7 @@ def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingPar
 
     Raises:
         ModelError: what follows from the parts is not the model's layer 0: its embedding has a part that
-            is not known here, so nothing is shown.
+            is not known here, or something is put before the text (prompt tuning), so nothing is shown.
 
     >>> import layerscope as ls
     >>> parts = ls.embeddings(ls.load(), "I am Mehdi")
@@ -82,21 +83,22 @@ def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingPar
             f"The text has {len(tokens)} tokens; embeddings shows at most {model.context_window}, one window."
         )
     looked_up, modules = _watched(model, tokens)
-    with model.lock, evaluation(model.hf):
-        parts = {name: value for name, value in looked_up.items() if name != "layer 0"}
-        total = torch.stack(list(parts.values())).sum(dim=0)
-        after, value = {}, total
-        for name, module in modules.items():
-            value = module(value)
-            after[name] = value
-    output = looked_up["layer 0"]
-    difference = float((value - output).abs().max())
-    tolerance = _TOLERANCE if output.dtype == torch.float32 else _TOLERANCE_HALF
-    if difference > tolerance * max(1.0, float(output.abs().max())):
+    parts = {name: value for name, value in looked_up.items() if name != "layer 0"}
+    output = looked_up.get("layer 0")
+    if output is None or "word" not in parts:
         raise ModelError(
-            f"The parts of {model.name}'s embedding ({', '.join(parts)}) do not add up to its layer 0: they differ by "
-            f"{difference:.2g}. This family's embedding is not drawn yet."
+            f"{model.name} looks no token up in a table on the way to its layer 0 that could be shown."
         )
+    if len({value.shape for value in parts.values()}) > 1:
+        widths = ", ".join(f"{name} {value.shape[-1]}" for name, value in parts.items())
+        raise ModelError(
+            f"The parts of {model.name}'s embedding are of different widths ({widths}): they are no sum."
+        )
+    with model.lock, evaluation(model.hf):
+        total = torch.stack(list(parts.values())).sum(dim=0)
+        after = _put_through(model, total, modules)
+    value = list(after.values())[-1] if after else total
+    difference = _difference(model, parts, value, output)
     return EmbeddingParts(
         tokens=tokens,
         parts={name: as_array(value) for name, value in parts.items()},
@@ -107,21 +109,67 @@ def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingPar
     )
 
 
+def _put_through(
+    model: Model, value: torch.Tensor, modules: Mapping[str, torch.nn.Module]
+) -> dict[str, torch.Tensor]:
+    """What the model's norm and projection make of the sum, one after the other."""
+    after = {}
+    for name, module in modules.items():
+        try:
+            value = module(value)
+        except Exception as error:
+            raise ModelError(
+                f"The parts of {model.name}'s embedding cannot be put together here: its {name} does not take their "
+                "sum."
+            ) from error
+        after[name] = value
+    return after
+
+
+def _difference(
+    model: Model, parts: Mapping[str, torch.Tensor], value: torch.Tensor, output: torch.Tensor
+) -> float:
+    """How far what follows from the parts is from layer 0.
+
+    Raises:
+        ModelError: too far.
+    """
+    if value.shape != output.shape:
+        raise ModelError(
+            f"Layer 0 of {model.name} has {len(output)} vectors, {output.shape[-1]} wide, where its embedding of this "
+            f"text gives {len(value)}, {value.shape[-1]} wide: something is put before the text (prompt tuning) or "
+            "done to it that is not known here."
+        )
+    difference = float((value - output).abs().max())
+    tolerance = _TOLERANCE if output.dtype == torch.float32 else _TOLERANCE_HALF
+    if not difference <= tolerance * max(1.0, float(output.abs().max())):
+        raise ModelError(
+            f"The parts of {model.name}'s embedding ({', '.join(parts)}) do not add up to its layer 0: they differ by "
+            f"{difference:.2g}. Its embedding computes something that is not known here."
+        )
+    return difference
+
+
 def _watched(model: Model, tokens: Tokens) -> tuple[dict[str, torch.Tensor], dict[str, torch.nn.Module]]:
     """What the model looks up before layer 0 is complete, and the modules that it then puts the sum through."""
     site = model.sites()["hidden_states", 0]
+    tables = _tables(model)
     looked_up: dict[str, torch.Tensor] = {}
     modules: dict[str, torch.nn.Module] = {}
 
     def see(name: str, call: int, side: Side, value: Any) -> None:
         module = model.hf.get_submodule(name)
         found = dict(tensors(value))
-        if side == "out" and isinstance(module, torch.nn.Embedding):
-            looked_up[_part(model, name, module)] = found[()].expand(1, len(tokens), -1)[0]
+        if side == "out" and name in tables:
+            vectors = next(iter(found.values()))
+            if vectors.shape[-2] in (1, len(tokens)):  # others are not of the text
+                looked_up[_new(tables[name], looked_up)] = vectors.expand(1, len(tokens), -1)[0]
         elif side == "out" and _is_step(module) and looked_up:
             modules[name.rpartition(".")[2]] = module
         if (name, call, side) == (site.module, site.call, site.side):
             looked_up["layer 0"] = site.of(found[site.path])[0]
+            if any(name.startswith(f"{table}.") for table, part in tables.items() if part == "word"):
+                looked_up["word"] = looked_up["layer 0"]  # the rest of the table only hands it on
 
     with model.lock, evaluation(model.hf):
         ask = {"output_hidden_states": True} if site.is_reported else {}
@@ -129,9 +177,35 @@ def _watched(model: Model, tokens: Tokens) -> tuple[dict[str, torch.Tensor], dic
     return looked_up, modules
 
 
-def _part(model: Model, name: str, module: torch.nn.Embedding) -> str:
-    if module.weight is model.hf.get_input_embeddings().weight:
-        return "word"
+def _tables(model: Model) -> dict[str, str]:
+    """The modules that look something up, by name, and which part of the embedding each gives; the outermost ones."""
+    word = model.hf.get_input_embeddings()
+    found: dict[str, str] = {}
+    for name, module in model.hf.named_modules():
+        inside = any(name.startswith(f"{outer}.") for outer in found)
+        if not inside and (module is word or _is_table(module)):
+            is_word = module is word or module.weight is getattr(word, "weight", None)
+            found[name] = "word" if is_word else _part(name)
+    return found
+
+
+def _is_table(module: Any) -> bool:
+    """Whether a module looks vectors up: an embedding, or one that adapters were put around."""
+    kind = torch.nn.Embedding
+    return isinstance(module, kind) or isinstance(getattr(module, "base_layer", None), kind)
+
+
+def _new(part: str, known: Mapping[str, torch.Tensor]) -> str:
+    """What a part is called, also where one table is looked up more than once (GPT-2's, for its token types)."""
+    number = next(number for number in itertools.count(1) if _numbered(part, number) not in known)
+    return _numbered(part, number)
+
+
+def _numbered(part: str, number: int) -> str:
+    return part if number == 1 else f"{part} {number}"
+
+
+def _part(name: str) -> str:
     last = name.rpartition(".")[2].lower()
     if "type" in last or "segment" in last:
         return "segment"

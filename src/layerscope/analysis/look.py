@@ -38,7 +38,8 @@ class Look:
         model: the model's name.
         tokens: its tokens.
         attention: for each layer that was chosen, from each word the word that it attends to most (over the
-            heads the strongest; special tokens, and a decoder's first token, left out): columns as of `partners`.
+            heads the strongest; special tokens, and a decoder's first token, left out): columns as of `partners`;
+            empty where the model has no attention, which `note` then says.
         lengths: float32 [layer, token], the length (Euclidean norm) of every vector; layer 0 first.
         predictions: for a decoder what follows the text, for a masked-language model what stands at each mask.
         note: what else one should know, None if nothing.
@@ -92,28 +93,31 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
             f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {model.num_layers}."
         )
     has_logits = model.has_head and not model.untrained_head and not model.is_encoder_decoder
-    why = None if chosen else _no_attention(model)
-    trace = model.run(text, pair, attention=why is None, logits=has_logits)
-    notes = (why, _note(model, trace, has_logits))
+    lacking = _without_attention(model)
+    if lacking is not None and layers is not None:
+        raise lacking
+    trace = model.run(
+        text, pair, attention=lacking is None, logits=has_logits, long="error" if lacking else "window"
+    )
     return Look(
         model=model.name,
         tokens=trace.tokens,
-        attention={} if why else _attention(trace, chosen),
+        attention={} if lacking else _attention(trace, chosen),
         lengths=np.linalg.norm(trace.hidden_states, axis=2),
         predictions=_predictions(model, trace, k) if has_logits else (),
-        note=" ".join(filter(None, notes)) or None,
+        note=_note(model, trace, has_logits, lacking),
     )
 
 
-def _no_attention(model: Model) -> str | None:
-    """Why a model's attention cannot be shown, None if it can."""
+def _without_attention(model: Model) -> ModelError | None:
+    """Why there is no attention to show; None where there is."""
     try:
         sites = model.sites(attention=True)
     except ModelError as error:
-        return str(error)
-    return (
-        None if sites.layers("attentions") else f"Its attention cannot be read: {sites.missing['attentions']}"
-    )
+        return error
+    if sites.layers("attentions"):
+        return None
+    return ModelError(f"The attention of {model.name} cannot be read: {sites.missing['attentions']}")
 
 
 def _attention(trace: Trace, layers: Sequence[int] | None) -> dict[int, pd.DataFrame]:
@@ -146,12 +150,12 @@ def _predictions(model: Model, trace: Trace, k: int) -> tuple[Prediction, ...]:
     return tuple(Prediction(i, tokens.strings[i], top_tokens(model, trace.logits[i], k)) for i in positions)
 
 
-def _note(model: Model, trace: Trace, has_logits: bool) -> str | None:
+def _note(model: Model, trace: Trace, has_logits: bool, lacking: ModelError | None) -> str | None:
+    notes = [str(lacking)] if lacking else []
     if model.untrained_head:
-        return "The head has no weights in the checkpoint, so its predictions are not shown."
-    if not has_logits:
-        return None
+        notes.append("The head has no weights in the checkpoint, so its predictions are not shown.")
     mask = model.tokenizer.mask_token
-    if model.kind == "encoder" and not (trace.tokens.ids == model.tokenizer.mask_token_id).any():
-        return f"Put {mask} in the text to see what the model expects there."
-    return None
+    is_masked = bool((trace.tokens.ids == model.tokenizer.mask_token_id).any())
+    if has_logits and model.kind == "encoder" and not is_masked:
+        notes.append(f"Put {mask} in the text to see what the model expects there.")
+    return " ".join(notes) or None

@@ -1,4 +1,7 @@
-"""Neighbours: the rows of an embedding matrix that are nearest to a token, a word or a vector."""
+"""Neighbours: the rows of an embedding matrix that are nearest to a token, a word or a vector.
+
+The matrix is what the model computes: with adapters, scaled, unpacked, whatever parameter lies below.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from layerscope.errors import InputError, ModelError, unknown
+from layerscope.network.matrices import Matrix, are_tied, input_matrix, output_matrix
 from layerscope.reduce.pooling import Array
 from layerscope.shown import last_part, shorten
 
@@ -39,7 +43,9 @@ class Neighbours:
         query_ids: the tokens that were meant; none for a vector.
         matrix: "input" for the matrix that tokens are looked up in, "output" for that of the head.
         metric: "cosine", or "dot" for the plain product (without the head's bias).
-        tied: whether both matrices are one and the same; None where there is no head.
+        tied: whether both matrices are one parameter, to which nothing is added; None where there is no head.
+        computed_by: package and class of the module whose outputs the rows are, where that does more than to look up a
+            parameter, or to multiply by it: adapters, a scale, quantisation; None where they are the parameter.
         ids: int64 [k], rows of the matrix.
         tokens: what each spells, as people read it.
         similarities: float64 [k].
@@ -53,6 +59,7 @@ class Neighbours:
     matrix: str
     metric: str
     tied: bool | None
+    computed_by: str | None
     ids: NDArray[np.int64]
     tokens: tuple[str, ...]
     similarities: Array
@@ -106,9 +113,10 @@ def neighbours(
         metric: "cosine" or "dot".
 
     Raises:
-        InputError: a string that the tokenizer does not know, an id that no token has, a vector that does not
-            fit.
-        ModelError: the model has no head, or its weights are not in the checkpoint.
+        InputError: a string that the tokenizer does not know, an id that no token has, a token without a row, a
+            vector that does not fit.
+        ModelError: the model has no head, or its weights are not in the checkpoint; or what stands in the place
+            of the matrix is none.
 
     >>> import layerscope as ls
     >>> ls.neighbours(ls.load(), "ghost", k=3).table().round(2)
@@ -124,9 +132,12 @@ def neighbours(
         raise unknown("matrix", matrix, MATRICES)
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS)
-    weights, tied = _weights(model, matrix)
+    chosen, tied = _matrix(model, matrix)
+    weights = chosen.rows
     used = _used(model, len(weights))
-    ids, described = _meant(model, query, used)
+    ids, described = _meant(
+        model, query, used, f"the {matrix} matrix of {model.name}, which has {len(weights):,}"
+    )
     vector = _mean(weights, ids) if ids else _given(model, query, weights.shape[1], matrix)
     scores = _scores(weights, vector, metric, described)
     candidates = used[np.isfinite(scores[used])]
@@ -138,6 +149,7 @@ def neighbours(
         matrix=matrix,
         metric=metric,
         tied=tied,
+        computed_by=chosen.computed_by,
         ids=nearest,
         tokens=model.vocabulary.strings(nearest),
         similarities=scores[nearest],
@@ -146,24 +158,14 @@ def neighbours(
     )
 
 
-def _weights(model: Model, matrix: str) -> tuple[torch.Tensor, bool | None]:
-    """The matrix [row, width], and whether input and output are one."""
-    first, head = model.hf.get_input_embeddings(), model.hf.get_output_embeddings()
-    tied = None if head is None else bool(head.weight.data_ptr() == first.weight.data_ptr())
-    if matrix == "output":
-        if head is None:
-            raise ModelError(
-                f"{model.name} has no language-model head, so no output matrix: use matrix='input'."
-            )
-        if model.untrained_head and not tied:
-            raise ModelError(f"The head of {model.name} is not in the checkpoint: its rows would be noise.")
-    weights: torch.Tensor = (first if matrix == "input" else head).weight.detach()
-    if weights.ndim != 2 or not weights.is_floating_point():
-        raise ModelError(
-            f"The {matrix} matrix of {model.name} is held as {weights.dtype}, in which no row can be read; load the "
-            "model unquantised."
-        )
-    return weights, tied
+def _matrix(model: Model, matrix: str) -> tuple[Matrix, bool | None]:
+    """The matrix, and whether input and output are one."""
+    with model.lock:
+        found = (input_matrix if matrix == "input" else output_matrix)(model.hf, model.name)
+    tied = are_tied(model.hf)
+    if matrix == "output" and model.untrained_head and not tied:
+        raise ModelError(f"The head of {model.name} is not in the checkpoint: its rows would be noise.")
+    return found, tied
 
 
 def _used(model: Model, rows: int) -> NDArray[np.int64]:
@@ -172,8 +174,8 @@ def _used(model: Model, rows: int) -> NDArray[np.int64]:
     return ids[ids < rows]
 
 
-def _meant(model: Model, query: Any, used: NDArray[np.int64]) -> tuple[tuple[int, ...], str]:
-    """The tokens that a query means, none for a vector, and what to say of it."""
+def _meant(model: Model, query: Any, used: NDArray[np.int64], rows: str) -> tuple[tuple[int, ...], str]:
+    """The tokens that a query means, none for a vector, and what to say of it; `rows` names the matrix in errors."""
     if isinstance(query, str):
         ids = _read(model, query, used)
     elif isinstance(query, int | np.integer) and not isinstance(query, bool):
@@ -182,13 +184,22 @@ def _meant(model: Model, query: Any, used: NDArray[np.int64]) -> tuple[tuple[int
         return (), "a vector"
     for one in ids:
         if one not in used:
-            raise InputError(
-                f"{one} is the id of no token of {model.name}; its {len(used):,} tokens have ids up to {used[-1]}."
-            )
+            raise InputError(_no_row(model, one, rows))
     strings = model.vocabulary.strings(ids)
     if len(ids) == 1:
         return ids, f"the token {strings[0]!r}"
     return ids, f"the mean of the tokens {', '.join(map(repr, strings))}"
+
+
+def _no_row(model: Model, one: int, rows: str) -> str:
+    """Why an id has no row: no token has it, or one that was added to the tokenizer alone."""
+    taken = set(model.tokenizer.get_vocab().values())
+    if one not in taken:
+        return f"{one} is the id of no token of {model.name}; its {len(taken):,} tokens have ids up to {max(taken)}."
+    return (
+        f"The token {model.vocabulary.strings([one])[0]!r} (id {one}) has no row in {rows}: it was added to the "
+        "tokenizer, and the model was not resized (resize_token_embeddings)."
+    )
 
 
 def _read(model: Model, text: str, used: NDArray[np.int64]) -> tuple[int, ...]:

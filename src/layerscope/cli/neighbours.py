@@ -82,6 +82,8 @@ def _about(one: Neighbours) -> str:
     }
     said = [f"{one.matrix.capitalize()} embeddings of {one.model}"]
     said.append(tied[one.tied].replace("output", "input" if one.matrix == "output" else "output"))
+    if one.computed_by:
+        said.append(f"rows as {one.computed_by} computes them")
     if one.rows_unused:
         said.append(f"{one.rows_unused:,} rows of no token left out")
     if one.rows_of_zeros:

@@ -16,6 +16,7 @@ from layerscope.errors import CheckpointError, InputError, NewHeadWarning, unkno
 from layerscope.loading.bundled import NAME, bundled_folder
 from layerscope.loading.heads import TASKS
 from layerscope.loading.hub import snapshot
+from layerscope.loading.modality import refuse_without_text
 from layerscope.loading.placement import as_device, as_dtype, moved
 from layerscope.loading.pretrained import load_network, load_tokenizer
 from layerscope.loading.weights import not_a_checkpoint, weight_files
@@ -56,8 +57,8 @@ def load(
 ) -> Model:
     """Load a pretrained model and its tokenizer, ready to be looked into.
 
-    A checkpoint with a language-model head is loaded with it, so that there are logits; one without is
-    loaded bare; a task's head only when asked for.
+    A checkpoint with a language-model head is loaded with it, so that there are logits (also of networks that
+    take images or sound beside text); one without is loaded bare; a task's head only when asked for.
 
     Args:
         checkpoint: a Hub id ("google-bert/bert-base-uncased"), a folder, or a .gguf file; None for the
@@ -75,6 +76,7 @@ def load(
         InputError: arguments that name nothing, or do not go together.
         CheckpointError: it cannot be loaded; the sentence says why, the cause is chained.
         UntrustedError: it would need code or pickles from the checkpoint to be run.
+        ModelError: the network reads no text, or none without images or sound beside it.
 
     Warns:
         NewHeadWarning: the checkpoint has no weights for the task's head.
@@ -101,7 +103,9 @@ def load(
             NewHeadWarning,
             stacklevel=2,
         )
-    return Model(hf, tokenizer, source, fitted.untrained)
+    model = Model(hf, tokenizer, source, fitted.untrained)
+    refuse_without_text(model)
+    return model
 
 
 def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
@@ -112,13 +116,17 @@ def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
 
     Raises:
         InputError: these are not a transformers model and a tokenizer.
+        ModelError: the network reads no text, or none without images or sound beside it.
     """
     takes = "wrap takes a transformers model and its tokenizer"
     if not hasattr(hf, "config") or not hasattr(hf, "named_modules"):
         raise InputError(f"{takes}; the first is {_a(hf)}.")
     if not hasattr(tokenizer, "convert_ids_to_tokens"):
         raise InputError(f"{takes}; the second is {_a(tokenizer)}.")
-    return Model(hf, tokenizer, Source(name or getattr(hf.config, "name_or_path", "") or type(hf).__name__))
+    source = Source(name or getattr(hf.config, "name_or_path", "") or type(hf).__name__)
+    model = Model(hf, tokenizer, source)
+    refuse_without_text(model)
+    return model
 
 
 def _check(task: str | None, device: Any, options: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from layerscope.errors import CheckpointError
 from layerscope.loading.heads import SENTENCE_HEADS
+from layerscope.loading.naming import refuse_longer_names
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,14 @@ class Fit:
 
 
 def fit(
-    checkpoint: str, hf: Any, info: Mapping[str, Any], *, has_task: bool, other_sizes: bool, other_depth: bool
+    checkpoint: str,
+    hf: Any,
+    info: Mapping[str, Any],
+    stored: Collection[str],
+    *,
+    has_task: bool,
+    other_sizes: bool,
+    other_depth: bool,
 ) -> Fit:
     """Judge what `from_pretrained` reports.
 
@@ -38,6 +46,7 @@ def fit(
         checkpoint: what errors call it.
         hf: the network as loaded.
         info: `missing_keys`, `unexpected_keys`, and `mismatched_keys` as (name, size there, size here).
+        stored: the names of the checkpoint's tensors; none where they are not known.
         has_task: whether the head was asked for.
         other_sizes: whether parameters of another size are taken as missing, for a head with other classes.
         other_depth: whether there may be weights for more layers than the network has.
@@ -45,6 +54,7 @@ def fit(
     Raises:
         CheckpointError: they do not fit.
     """
+    _refuse_longer_names(checkpoint, hf, info["missing_keys"], stored, has_task)
     if not other_sizes:
         _refuse_other_sizes(checkpoint, hf, info["mismatched_keys"], has_task)
     untrained = frozenset(info["missing_keys"]) | {name for name, *_ in info["mismatched_keys"]}
@@ -73,6 +83,18 @@ def _refuse_other_sizes(checkpoint: str, hf: Any, mismatched: Collection[Any], h
             f"The weights of {checkpoint} do not fit its configuration: {name} is {_size(there)}, and should "
             f"be {_size(here)}{_and_more(len(mismatched) - 1)}.{hint}"
         )
+
+
+def _refuse_longer_names(
+    checkpoint: str, hf: Any, missing: Collection[str], stored: Collection[str], has_task: bool
+) -> None:
+    """Raise if what is missing is there under longer names: of the body, or, with nothing but a prefix, of the head."""
+    prefix = hf.base_model_prefix
+    has = set(hf.state_dict())
+    unused = [name for name in stored if name not in has and f"{prefix}.{name}" not in has]
+    in_body = [name for name in missing if _is_in_body(hf, name, has_task)]
+    for names, within in ((in_body, True), (set(missing) - set(in_body), False)):
+        refuse_longer_names(checkpoint, names, unused, prefix, within=within)
 
 
 def _refuse_holes(checkpoint: str, missing: Collection[str]) -> None:

@@ -15,6 +15,19 @@ TASKS = {
     "next_sentence": "AutoModelForNextSentencePrediction",
 }
 
+# transformers' tables of families and their classes: with a language-model head, the first that there is being
+# meant where a checkpoint does not say what it is (of networks that see or hear, not the head of their text part
+# alone), then others. Some are newer than others.
+_TABLES = (
+    "MASKED_LM",
+    "SEQ_TO_SEQ_CAUSAL_LM",
+    "IMAGE_TEXT_TO_TEXT",
+    "MULTIMODAL_LM",
+    "CAUSAL_LM",
+    "PRETRAINING",
+    "TEXT_ENCODING",
+)
+
 # Pretraining classes with a masked-language head beside the pooler and its own head. (Others of this name,
 # like ELECTRA's, hold a discriminator, which gives no logits over the vocabulary.)
 _WITH_POOLER = frozenset(
@@ -60,23 +73,28 @@ def architecture(config: Any, task: str | None, tensors: Collection[str], remote
                 f"transformers has no head for the task {task!r} on the family {config.model_type!r}."
             )
         return network._model_mapping[type(config)]
-    masked, causal, seq2seq, pretraining, encoding = (
-        table.get(config.model_type)
-        for table in (
-            auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-            auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-            auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
-            auto.MODEL_FOR_PRETRAINING_MAPPING_NAMES,
-            auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES,
-        )
+    masked, seq2seq, *beside, causal, pretraining, encoding = (
+        getattr(auto, f"MODEL_FOR_{table}_MAPPING_NAMES", {}).get(config.model_type) for table in _TABLES
     )
+    with_head = [name for name in (masked, seq2seq, *beside, causal) if name is not None]
     saved = next(iter(config.architectures or []), None)
     if saved is None or not hasattr(transformers, saved):
-        saved = masked or seq2seq or causal
+        saved = next(iter(with_head), None)
     if saved == masked and pretraining in _WITH_POOLER and _holds_pretraining(tensors):
         saved = pretraining
-    known = saved in _WITH_POOLER or saved in (masked, causal, seq2seq, encoding)
-    return getattr(transformers, saved) if saved is not None and known else transformers.AutoModel
+    if saved is None:
+        return transformers.AutoModel
+    network = getattr(transformers, saved)
+    known = saved in (*_WITH_POOLER, *with_head, encoding)
+    is_in_no_table = type(config) not in transformers.AutoModel._model_mapping
+    return network if known or is_in_no_table or _gives_logits(network, config) else transformers.AutoModel
+
+
+def network_class(network: Any, config: Any) -> Any:
+    """The class that an Auto class will make of this configuration, or the class that is given itself."""
+    mapping = getattr(network, "_model_mapping", {})
+    chosen = mapping.get(type(config), network)
+    return chosen[0] if isinstance(chosen, tuple) else chosen
 
 
 def renamed(network: Any, config: Any) -> dict[str, str]:
@@ -87,11 +105,20 @@ def renamed(network: Any, config: Any) -> dict[str, str]:
     """
     import transformers
 
-    if type(config) not in transformers.AutoModel._model_mapping:
-        return {}
-    bare = transformers.AutoModel._model_mapping[type(config)]
+    bare = network_class(transformers.AutoModel, config)
     here, there = network.base_model_prefix, getattr(bare, "base_model_prefix", None)
     return {rf"^{there}\.": f"{here}."} if there and here and here != there else {}
+
+
+def _gives_logits(network: Any, config: Any) -> bool:
+    """Whether a class that is in no table has a language-model head beside others (GPT-2's with two heads)."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            return network(config).get_output_embeddings() is not None
+    except Exception:  # whatever is the matter with it is said when it is loaded
+        return False
 
 
 def _remote(auto_map: dict[str, Any], task: str | None) -> str:

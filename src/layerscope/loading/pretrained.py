@@ -11,7 +11,8 @@ from typing import Any
 
 from layerscope.errors import CheckpointError, LayerscopeError, MissingExtraError, UntrustedError
 from layerscope.loading.fit import Fit, fit
-from layerscope.loading.heads import architecture, renamed
+from layerscope.loading.heads import architecture, network_class, renamed
+from layerscope.loading.modality import refuse_other_modalities
 from layerscope.loading.weights import check_gguf, tensor_names
 from layerscope.quiet import quiet_gguf
 from layerscope.source import Source
@@ -30,6 +31,7 @@ def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, op
     Raises:
         CheckpointError: it cannot be loaded, or its weights do not fit.
         UntrustedError: its code would have to be run.
+        ModelError: it reads no text.
     """
     gguf = _gguf(source)
     _need_packages(gguf, options)
@@ -40,6 +42,8 @@ def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, op
     remote = trusted and any(name.startswith("AutoModel") for name in getattr(config, "auto_map", None) or ())
     with _sentences(source, "could not be loaded"):
         network = architecture(config, task, tensors, remote)
+        if not remote and hasattr(network_class(network, config), "forward"):
+            refuse_other_modalities(network_class(network, config), source.name)
         if task is not None and not remote:
             unused = {"key_mapping": renamed(network, config), **unused}
         hf, info = network.from_pretrained(
@@ -56,6 +60,7 @@ def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, op
         source.name,
         hf,
         info,
+        tensors,
         has_task=task is not None,
         other_sizes=options.get("ignore_mismatched_sizes", False),
         other_depth=any("layer" in name for name in options),

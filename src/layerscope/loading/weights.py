@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from layerscope.errors import CheckpointError, UntrustedError
 
@@ -74,7 +75,7 @@ def tensor_names(checkpoint: str, files: Sequence[Path]) -> frozenset[str]:
     """The names of the tensors in weight files; no tensor is read.
 
     Raises:
-        CheckpointError: a file is damaged, or a pickle holds more than tensors.
+        CheckpointError: a file is damaged, or a pickle holds more than tensors, or holds them further down.
     """
     return frozenset(name for path in files for name in _names(checkpoint, path))
 
@@ -100,12 +101,48 @@ def _names(checkpoint: str, path: Path) -> list[str]:
                 return list(file.keys())
         import torch
 
-        return list(torch.load(path, map_location="meta", weights_only=True))
+        held = torch.load(path, map_location="meta", weights_only=True)
     except Exception as error:
         more = "" if path.suffix == ".safetensors" else ", or holds more than tensors, which is never opened"
         raise CheckpointError(
             f"The weight file {path.name} of {checkpoint} is damaged or was not copied to its end{more}."
         ) from error
+    if _holds_tensors(held):
+        return [str(name) for name in held]
+    raise CheckpointError(f"The weight file {path.name} of {checkpoint} holds {_instead(held, path.name)}.")
+
+
+def _holds_tensors(held: Any) -> bool:
+    """Whether this is what weights are: tensors by name; other things may stand beside them."""
+    import torch
+
+    return isinstance(held, Mapping) and any(
+        isinstance(name, str) and isinstance(one, torch.Tensor) for name, one in held.items()
+    )
+
+
+def _instead(held: Any, file: str) -> str:
+    """What a file holds that are no tensors by name, and what to do if they are further down in it."""
+    if not isinstance(held, Mapping):
+        return f"a {type(held).__name__}, and no tensors by name"
+    path = next(_paths(held), None)
+    if path is None:
+        return f"no tensors by name, but {', '.join(map(repr, list(held)[:4])) or 'nothing'}"
+    where = "".join(f"[{key!r}]" for key in path)
+    beside = [str(key) for key in held if key != path[0]][:4]
+    more = f", beside {', '.join(beside)}" if beside else ""
+    return (
+        f"its tensors further down, in {where}{more}. Save them alone: "
+        f"torch.save(torch.load({file!r}){where}, {file!r})"
+    )
+
+
+def _paths(held: Mapping[Any, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where in a nest of dictionaries there are tensors by name, those that are furthest up first."""
+    inner = {key: one for key, one in held.items() if isinstance(key, str) and isinstance(one, Mapping)}
+    yield from ((*path, key) for key, one in inner.items() if _holds_tensors(one))
+    for key, one in inner.items():
+        yield from _paths(one, (*path, key))
 
 
 def _check_parts(checkpoint: str, folder: Path, names: list[str]) -> None:

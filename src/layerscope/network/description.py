@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from layerscope.network.notes import notes
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -27,7 +29,8 @@ class Description:
 
     Attributes:
         name, architecture, family, kind: what it is called, its transformers class and family, its kind.
-        num_layers, num_heads, hidden_size, vocab_size, context_window: its sizes and limits.
+        num_layers, num_heads, hidden_size, vocab_size, context_window: its sizes and limits; heads are None where
+            it has none, or blocks have different numbers.
         dtype, device: how its weights are held.
         head: the class of its output head, None if it is bare.
         components: the parts in order, each with `part` "body" or "head".
@@ -36,6 +39,7 @@ class Description:
         tree: the modules in brief, repeated blocks once.
         revision: the commit of a Hub id.
         weights: the weight files with their SHA-256.
+        notes: what one should know of how it is read, where it is unlike what one is used to.
     """
 
     name: str
@@ -43,7 +47,7 @@ class Description:
     family: str
     kind: str
     num_layers: int
-    num_heads: int
+    num_heads: int | None
     hidden_size: int
     vocab_size: int
     context_window: int | None
@@ -56,6 +60,7 @@ class Description:
     tree: str
     revision: str | None
     weights: dict[str, str]
+    notes: tuple[str, ...]
 
     @property
     def parameters(self) -> int:
@@ -85,6 +90,7 @@ def describe(model: Model) -> Description:
     hf = model.hf
     parameter = next(hf.parameters())
     output = hf.get_output_embeddings()
+    inner = hf.get_base_model() if hasattr(hf, "get_base_model") else hf
     return Description(
         name=model.name,
         architecture=type(hf).__name__,
@@ -97,23 +103,30 @@ def describe(model: Model) -> Description:
         context_window=model.context_window,
         dtype=str(parameter.dtype).removeprefix("torch."),
         device=str(parameter.device),
-        head=None if output is None else _head_name(hf),
-        components=_components(hf),
+        head=None if output is None else _head_name(inner, output),
+        components=_components(inner, hf),
         tied=_tied(hf),
         untrained=tuple(sorted(model.untrained)),
         tree=_tree(hf),
         revision=model.source.revision,
         weights=model.source.checksums(),
+        notes=notes(model),
     )
 
 
-def _head_name(hf: Any) -> str:
+def _head_name(hf: Any, output: Any) -> str:
+    """The modules beside the body; where the two lie in one another, the one that gives the logits."""
     outside = [name for name, module in hf.named_children() if module is not hf.base_model]
-    return ", ".join(outside) or type(hf).__name__
+    if outside and hf.base_model is not hf:
+        return ", ".join(outside)
+    return str(next(name for name, module in hf.named_modules() if module is output))
 
 
-def _components(hf: Any) -> tuple[Component, ...]:
-    """The children of the body, and the heads beside it, each with the parameters that none before it has."""
+def _components(hf: Any, whole: Any) -> tuple[Component, ...]:
+    """The children of the body, the heads beside it, and what was put around both (adapters).
+
+    Each has the parameters that none before it has.
+    """
     body = hf.base_model
     parts = [(name, module, "body") for name, module in body.named_children()]
     if body is not hf:
@@ -125,7 +138,7 @@ def _components(hf: Any) -> tuple[Component, ...]:
         seen |= {id(p) for p in own}
         if own:
             found.append(Component(name, len(own), sum(p.numel() for p in own), part))
-    loose = [p for p in hf.parameters() if id(p) not in seen]
+    loose = [p for p in whole.parameters() if id(p) not in seen]
     if loose:
         found.append(Component("(own)", len(loose), sum(p.numel() for p in loose), "body"))
     return tuple(found)

@@ -82,9 +82,3 @@ def rows_of(module: Any) -> int | None:
         return None
     rows = getattr(table, "num_embeddings", None)
     return rows if isinstance(rows, int) else None
-
-
-def part_of(config: Any, side: str) -> Any:
-    """The configuration of one side of an encoder-decoder: a part of its own (T5Gemma), or the whole."""
-    part: Any = getattr(config, side, config)
-    return part.get_text_config() if hasattr(part, "get_text_config") else config

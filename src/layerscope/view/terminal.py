@@ -102,17 +102,19 @@ def description(description: Description) -> RenderableType:
     facts = _table("", "")
     facts.show_header = False
     window = description.context_window
+    heads = "" if description.num_heads is None else f", {description.num_heads} heads"
     for name, value in {
         "model": description.name,
         "revision": description.revision,
         "architecture": f"{description.architecture} ({description.family}, {description.kind})",
-        "layers": f"{description.num_layers}, {description.num_heads} heads, hidden size {description.hidden_size}",
+        "layers": f"{description.num_layers}{heads}, hidden size {description.hidden_size}",
         "vocabulary": f"{description.vocab_size:,}",
         "context window": f"{window:,} tokens" if window else "no limit",
         "head": description.head or "none",
         "held as": f"{description.dtype} on {description.device}",
         "tied": "; ".join(f"{a} = {b}" for a, b in description.tied) or None,
         "not in the checkpoint": ", ".join(description.untrained) or None,
+        "note": " ".join(description.notes) or None,
         **{f"SHA-256 of {name}": value for name, value in description.weights.items()},
     }.items():
         if value is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from layerscope.analysis.blocks.seen import Seen
-from layerscope.analysis.blocks.step import Kind
+from layerscope.analysis.blocks.step import Kind, parts_of
 from layerscope.errors import ModelError
 from layerscope.network.capture import Side, Site, evaluation, observe, recording_attention, tensors
 from layerscope.network.inputs import inputs_of
@@ -41,7 +41,7 @@ class Passage:
     states: Array
 
 
-def passage(model: Model, tokens: Tokens, layer: int, kinds: Iterable[Kind]) -> Passage:
+def passage(model: Model, tokens: Tokens, layer: int, kinds: Sequence[Kind]) -> Passage:
     """Run the network up to the hidden states of a layer, and keep what its block shows.
 
     The block is the first module of one of these kinds that is entered once the hidden states of the layer
@@ -52,8 +52,9 @@ def passage(model: Model, tokens: Tokens, layer: int, kinds: Iterable[Kind]) -> 
     """
     hf = model.hf
     blocks = {name: kind for kind in kinds for name, module in hf.named_modules() if kind.fits(module)}
+    wanted = _wanted(model, layer)
     if not blocks:
-        raise _not_drawn(model)
+        raise _unknown(model, layer, wanted["attention"], kinds)
     reported: dict[str, Array] = {}
     block: str | None = None
     passed: dict[tuple[str, Side], list[Array]] = {}
@@ -75,13 +76,13 @@ def passage(model: Model, tokens: Tokens, layer: int, kinds: Iterable[Kind]) -> 
                 given[part] = value
 
     with model.lock, ExitStack() as stack:
-        wanted = _wanted(model, layer)
         stack.enter_context(evaluation(hf))
         stack.enter_context(recording_attention(hf))
         inputs = inputs_of(model, tokens) | {"output_attentions": True}
         observe(hf, inputs, see, until=wanted["after"])
     if block is None or wanted.keys() - reported.keys():
-        raise _not_drawn(model)
+        raise _unknown(model, layer, wanted["attention"], kinds)
+    _refuse_other_tokens(model, layer, len(tokens), reported)
     after = wanted["after"].module
     is_own = f"{after}.".startswith(f"{block}.")
     return Passage(
@@ -109,9 +110,20 @@ def _wanted(model: Model, layer: int) -> dict[str, Site]:
         "attention": ("attentions", layer - 1),
         "after": ("hidden_states", layer),
     }
-    if any(key not in sites or sites[key].is_reported for key in keys.values()):
-        raise _not_drawn(model)
+    if lacking := [what for what, key in keys.items() if key not in sites or sites[key].is_reported]:
+        what = "attention" if lacking == ["attention"] else "hidden states"
+        raise ModelError(f"Layer {layer} of {model.name} shows no {what}, so its block cannot be followed.")
     return {what: sites[key] for what, key in keys.items()}
+
+
+def _refuse_other_tokens(model: Model, layer: int, count: int, reported: Mapping[str, Array]) -> None:
+    """Raise if a model puts vectors of its own among those of the text."""
+    states, keys = len(reported["before"]), reported["attention"].shape[-1]
+    if states != count or keys != count:
+        raise ModelError(
+            f"Layer {layer} of {model.name} has {states} states and {keys} keys for a text of {count} tokens: the "
+            "model puts vectors of its own before the text (prompt or prefix tuning), which cannot be followed here."
+        )
 
 
 def _array(tensor: torch.Tensor) -> Array:
@@ -119,12 +131,59 @@ def _array(tensor: torch.Tensor) -> Array:
     return np.array(as_array(tensor[0]))
 
 
-def _not_drawn(model: Model) -> ModelError:
-    """The network's blocks are taken to be what its first list of modules holds."""
-    lists = (
-        module for module in model.hf.modules() if isinstance(module, torch.nn.ModuleList) and len(module)
-    )
-    block = type(next(lists, [model.hf])[0]).__name__
+def _unknown(model: Model, layer: int, attention: Site, kinds: Sequence[Kind]) -> ModelError:
+    """Why the block of a layer is none of the known kinds: adapters around its parts, or other parts."""
+    block = _around(model.hf, attention)
+    start = f"Layer {layer} of {model.name} ({type(block).__name__})"
+    parts, foreign = _within_foreign(block)
+    differences = {kind.name: kind.differences(parts) for kind in kinds}
+    nearest = min(differences, key=lambda name: sum(map(len, differences[name])))
+    if foreign and not any(differences[nearest]):
+        name, module = next(iter(foreign.items()))
+        return ModelError(
+            f"{start} cannot be followed: its {name} is a {_package(module)}.{type(module).__name__}. Merge adapters "
+            "into the weights first (merge_and_unload() of PEFT), and wrap the model again."
+        )
+    added, lacking = differences[nearest]
+    said = [f"{verb} {_few(names)}" for verb, names in (("has", added), ("lacks", lacking)) if names]
+    known = " and ".join(", ".join(differences).rsplit(", ", 1))
     return ModelError(
-        f"The block of {model.name} ({block}) is not drawn yet; BERT-, GPT-2- and Llama-like blocks are."
+        f"{start} is of no kind that can be followed: {known} blocks can. Next to a {nearest} one it "
+        f"{' and '.join(said) or 'stands elsewhere'}."
     )
+
+
+def _within_foreign(block: torch.nn.Module) -> tuple[frozenset[str], dict[str, torch.nn.Module]]:
+    """A block's parts, each module of another package taken as one part; and those modules."""
+    own = {"torch", _package(block)}
+    foreign: dict[str, torch.nn.Module] = {}
+    for name, module in block.named_modules():
+        if _package(module) not in own and not any(name.startswith(f"{outer}.") for outer in foreign):
+            foreign[name] = module
+    inner = {name for name in parts_of(block) if any(name.startswith(f"{outer}.") for outer in foreign)}
+    return frozenset(parts_of(block) - inner | foreign.keys()), foreign
+
+
+def _around(hf: Any, attention: Site) -> torch.nn.Module:
+    """The block that an attention lies in: what the outermost list of modules around it holds."""
+    parts = attention.module.split(".")
+    names = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+    listed = (one for one in names if isinstance(_parent(hf, one), torch.nn.ModuleList))
+    block: torch.nn.Module = hf.get_submodule(next(listed, attention.module))
+    return block
+
+
+def _parent(hf: Any, name: str) -> torch.nn.Module:
+    found: torch.nn.Module = hf.get_submodule(name.rpartition(".")[0])
+    return found
+
+
+def _package(module: torch.nn.Module) -> str:
+    return type(module).__module__.partition(".")[0]
+
+
+def _few(parts: Collection[str]) -> str:
+    """The first of some names, and how many more there are."""
+    named = sorted(parts)
+    more = f" and {len(named) - 2} more" if len(named) > 2 else ""
+    return ", ".join(named[:2]) + more

@@ -79,7 +79,9 @@ class Seen:
         """
         name = self.activation_name
         if name not in ACTIVATIONS:
-            raise ModelError(f"The activation {name!r} is not drawn yet; known: {', '.join(ACTIVATIONS)}.")
+            raise ModelError(
+                f"The activation {name!r} is not supported here; known: {', '.join(ACTIVATIONS)}."
+            )
         return ACTIVATIONS[name]
 
     @property

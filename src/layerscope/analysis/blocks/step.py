@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -134,10 +134,16 @@ class Kind:
 
     def fits(self, block: Any) -> bool:
         """Whether a module is a block of this kind."""
-        found = {
-            name
-            for name, module in block.named_modules()
-            if any(True for _ in module.parameters(recurse=False))
-        }
+        return not any(self.differences(parts_of(block)))
+
+    def differences(self, parts: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of the parts of a block those that this kind has not, and those of this kind that it lacks."""
         needed = {module for role, module in self.parts.items() if role not in self.may}
-        return needed <= found <= set(self.parts.values())
+        return frozenset(parts) - set(self.parts.values()), frozenset(needed - set(parts))
+
+
+def parts_of(block: Any) -> frozenset[str]:
+    """The names of the modules within a block that have parameters of their own."""
+    return frozenset(
+        name for name, module in block.named_modules() if any(True for _ in module.parameters(recurse=False))
+    )
