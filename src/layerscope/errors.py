@@ -18,7 +18,11 @@ Every message is one sentence or two: what was given, and what would work.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
+
+# Known names that a message lists, and characters of what was given.
+_LISTED, _BRIEF = 20, 60
 
 
 class LayerscopeError(Exception):
@@ -54,12 +58,7 @@ class ModelError(LayerscopeError):
 
 
 class MissingExtraError(LayerscopeError, ImportError):
-    """An optional package that is not installed; the message names the extra."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"This needs {package}, which is not installed. Install it with: pip install 'layerscope[{extra}]'"
-        )
+    """Optional packages that are not installed; the message says how to install them. `missing` makes it."""
 
 
 class NewHeadWarning(UserWarning):
@@ -67,8 +66,38 @@ class NewHeadWarning(UserWarning):
 
 
 def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
-    """An error for a name that is not known: it lists the known ones and the nearest."""
-    names = list(known)
+    """An error for a name that is not known: it lists the known ones, the first of very many, and the nearest."""
+    names = list(map(str, known))
     near = difflib.get_close_matches(str(given), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return InputError(f"Unknown {what} {given!r}; known: {', '.join(names)}.{hint}")
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return InputError(f"Unknown {what} {brief(given)}; known: {', '.join(names[:_LISTED])}{more}.{hint}")
+
+
+def missing(*packages: str) -> MissingExtraError:
+    """An error for packages that are not installed; it names those as pip knows them.
+
+    >>> str(missing("seaborn", "matplotlib"))
+    'This needs seaborn and matplotlib, which are not installed. Install them with: pip install seaborn matplotlib'
+    """
+    are, them = ("is", "it") if len(packages) == 1 else ("are", "them")
+    return MissingExtraError(
+        f"This needs {' and '.join(packages)}, which {are} not installed. "
+        f"Install {them} with: pip install {shlex.join(packages)}"
+    )
+
+
+def brief(given: object) -> str:
+    """What was given, on one short line, for a message: a value as it is written, of anything else its type.
+
+    >>> brief("mean"), brief(["a"] * 1000), brief({1})
+    ("'mean'", 'a list of 1,000', 'a set of 1')
+    """
+    if given is None or isinstance(given, bool | int | float | complex):
+        return repr(given)
+    if isinstance(given, str | bytes):
+        shown = repr(given)
+        return shown if len(shown) <= _BRIEF else shown[: _BRIEF - 1] + "…"
+    kind = type(given).__name__
+    size = f" of {len(given):,}" if isinstance(given, list | tuple | dict | set | frozenset) else ""
+    return f"{'an' if kind[0] in 'aeiouAEIO' else 'a'} {kind}{size}"

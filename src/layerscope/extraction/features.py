@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerscope.errors import InputError, MissingExtraError, StorageError, unknown
+from layerscope.errors import InputError, StorageError, missing, unknown
 from layerscope.extraction import manifest as manifests
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.manifest import Manifest
@@ -174,7 +174,7 @@ class Features:
         try:
             import datasets
         except ImportError as error:
-            raise MissingExtraError("datasets", "datasets") from error
+            raise missing("datasets") from error
         cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser().resolve()
         if self.folder.is_local and cache.is_relative_to(Path(self.folder.root).resolve()):
             raise InputError(f"{cache} is in the folder of features, which holds only them: choose another.")

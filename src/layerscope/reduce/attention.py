@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from layerscope.errors import InputError, unknown
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
-
-if TYPE_CHECKING:
-    pass
 
 UNITS = ("token", "word")
 
