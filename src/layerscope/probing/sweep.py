@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import InputError, ModelError
+from layerscope.arguments import check_model
+from layerscope.errors import InputError, ModelError, brief
 from layerscope.extraction.cells import check_features
 from layerscope.extraction.progress import tracked
 from layerscope.probing.collected import collected
@@ -58,6 +59,7 @@ def sweep(
         groups: one a text, or the name of a column: texts of one group are not divided between folds (several
             texts by one author). The words of a text are always a group.
         task: "classify" or "regress"; if left out, "regress" where all labels are numbers, and some no whole ones.
+            Where such numbers are written as text, as in a CSV file, it has to be said.
         folds: how many.
         scoring: what a score is, as scikit-learn names it; "accuracy", or "r2" for numbers, if left out.
         probe: "ridge" (fast), or "logistic".
@@ -69,7 +71,6 @@ def sweep(
     Raises:
         InputError: labels that do not fit, one class only, fewer examples of a class than folds, a missing label.
         ModelError: features that the model does not give.
-        MissingExtraError: scikit-learn is not installed.
 
     >>> import layerscope as ls
     >>> uses = ls.samples.table().query("word == 'bank'")
@@ -77,6 +78,7 @@ def sweep(
     >>> found.table().shape
     (8, 8)
     """
+    check_model(model)
     examples = labelled(model, texts, labels, groups, text, pair)
     asked = Task.of(examples.labels, examples.groups, name=task, folds=folds, scoring=scoring, seed=seed)
     chosen = _features(model, examples.unit, features)
@@ -141,7 +143,9 @@ def _features(model: Model, unit: str, given: Sequence[str | Feature] | str | No
     """What to compare, checked."""
     if given is None:
         return default_features(model, unit)
-    listed = [given] if isinstance(given, str | Feature) else list(given)
+    listed = [given] if isinstance(given, str | Feature) else given
+    if not isinstance(listed, list | tuple):
+        raise InputError(f"features is a list, such as ['mean@all', 'cls@-1']; not {brief(given)}.")
     features = tuple(one if isinstance(one, Feature) else Feature.parse(one) for one in listed)
     for feature in features:
         if (feature.pooling == "words") != (unit == "word") or feature.pooling == "tokens":

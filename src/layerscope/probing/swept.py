@@ -42,6 +42,10 @@ class Result:
     scores: Array
     shuffled: Array
 
+    def __repr__(self) -> str:
+        score = f"{self.score:.3f} ± {self.error:.3f}"
+        return f"Result({str(self.feature)!r}: {score}, deepest layer {self.depth}, width {self.width})"
+
     @property
     def score(self) -> float:
         """The mean over the folds."""
@@ -209,5 +213,5 @@ class Sweep:
         other = max(known, key=lambda one: one.score)
         return (
             f" The best that it has modules for is {other.feature}, with {other.score:.3f} instead of "
-            f"{self.best.score:.3f}: export(out, {str(other.feature)!r})."
+            f"{self.best.score:.3f}: name that feature."
         )
