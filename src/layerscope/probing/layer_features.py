@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from layerscope.corpus.rows import Rows, arrow
 from layerscope.arguments import check_count, check_model
+from layerscope.corpus.rows import Rows, arrow
 from layerscope.errors import InputError, ModelError, brief, unknown
 from layerscope.extraction.cells import check_features
 from layerscope.extraction.recipe import Recipe
@@ -109,7 +109,7 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array([f"{name}_{i}" for name in names for i in range(times * model.hidden_size)], object)
 
     def _remembered(self, model: Model, texts: list[Text], feature: Feature) -> list[Array]:
-        """float32 [text, width] of each column, from the vectors of all layers; those of texts once seen do not pass."""
+        """float32 [text, width] of each column, from the vectors of all layers; texts once seen do not pass again."""
         every = feature if feature.pooling == POOLER else Feature(feature.pooling, "all")
 
         def run(missing: list[Text]) -> Array:
