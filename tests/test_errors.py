@@ -34,5 +34,6 @@ def test_what_was_given_is_shown_on_one_short_line():
     assert brief("a\nb") == r"'a\nb'"
     assert len(brief("x" * 1000)) == 60
     assert brief({"a": 1}) == "a dict of 1"
+    assert (brief((3, 9)), brief([object()]), brief([])) == ("(3, 9)", "a list of 1", "a list of 0")
     assert brief(object()) == "an object"
     assert brief(None) == "None"

@@ -71,7 +71,9 @@ def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(str(given), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return InputError(f"Unknown {what} {brief(given)}; known: {', '.join(names[:_LISTED])}{more}.{hint}")
+    shown = repr(given)
+    shown = shown if len(shown) <= _BRIEF and "\n" not in shown else brief(given)
+    return InputError(f"Unknown {what} {shown}; known: {', '.join(names[:_LISTED])}{more}.{hint}")
 
 
 def missing(*packages: str) -> MissingExtraError:
@@ -90,14 +92,19 @@ def missing(*packages: str) -> MissingExtraError:
 def brief(given: object) -> str:
     """What was given, on one short line, for a message: a value as it is written, of anything else its type.
 
-    >>> brief("mean"), brief(["a"] * 1000), brief({1})
-    ("'mean'", 'a list of 1,000', 'a set of 1')
+    >>> brief("mean"), brief([1, 2]), brief(["a"] * 1000), brief({1})
+    ("'mean'", '[1, 2]', 'a list of 1,000', 'a set of 1')
     """
-    if given is None or isinstance(given, bool | int | float | complex):
-        return repr(given)
-    if isinstance(given, str | bytes):
+    if _is_plain(given) or (isinstance(given, list | tuple) and given and all(map(_is_plain, given))):
         shown = repr(given)
-        return shown if len(shown) <= _BRIEF else shown[: _BRIEF - 1] + "…"
+        if len(shown) <= _BRIEF:
+            return shown
+        if isinstance(given, str | bytes):
+            return shown[: _BRIEF - 1] + "…"
     kind = type(given).__name__
     size = f" of {len(given):,}" if isinstance(given, list | tuple | dict | set | frozenset) else ""
     return f"{'an' if kind[0] in 'aeiouAEIO' else 'a'} {kind}{size}"
+
+
+def _is_plain(given: object) -> bool:
+    return given is None or isinstance(given, bool | int | float | complex | str | bytes)

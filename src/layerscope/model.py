@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import InputError, ModelError
+from layerscope.arguments import checked
+from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.capture import evaluation
 from layerscope.network.inputs import forward_names
@@ -196,7 +197,7 @@ class Model:
         try:
             chosen = [operator.index(one) for one in (ids if isinstance(ids, Iterable) else [ids])]
         except TypeError as error:
-            raise InputError(f"decode takes ids, whole numbers; not {ids!r}.") from error
+            raise InputError(f"decode takes ids, whole numbers; not {brief(ids)}.") from error
         outside = [one for one in chosen if not 0 <= one < len(self.tokenizer)]
         if outside:
             raise InputError(
@@ -204,6 +205,7 @@ class Model:
             )
         return str(self.tokenizer.decode(chosen))
 
+    @checked
     def run(
         self,
         text: str | Tokens,
@@ -249,6 +251,7 @@ class Model:
             long=long,
         )[0]
 
+    @checked
     def run_many(
         self,
         texts: Iterable[Text],

@@ -246,7 +246,7 @@ def test_several_queries_are_numbered(banks):
         (["a", "b"], {}, "A query is a vector, several of one width, a text, or .text, word.; not list"),
         (None, {}, "NaN or infinity|not NoneType|shape"),
         (np.ones(384), {"k": 0}, "k is how many to find, 1 or more; not 0"),
-        (np.ones(384), {"k": 2.0}, "1 or more; not 2.0"),
+        (np.ones(384), {"k": 2.0}, "k is a whole number; not 2.0"),
         (np.ones(384), {"column": None}, "several columns of features; name one in column=: mean_6, cls_0"),
         (np.ones(384), {"column": "mean_5"}, "Unknown column of features 'mean_5'.*Did you mean 'mean_6'"),
         (np.ones(384), {"column": "text"}, "Unknown column of features 'text'"),

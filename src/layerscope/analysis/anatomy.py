@@ -12,6 +12,7 @@ from layerscope.analysis.blocks.passage import Passage, passage
 from layerscope.analysis.blocks.seen import norm
 from layerscope.analysis.blocks.step import Kind, Step, Steps, step
 from layerscope.analysis.verify import TOLERANCES
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
@@ -61,6 +62,7 @@ class Anatomy:
     steps: tuple[Step, ...]
     key_heads: tuple[int, ...]
 
+    @checked
     def step(self, name: str) -> Step:
         """A step by its name.
 
@@ -98,6 +100,7 @@ class Anatomy:
             index=pd.Index([one.name for one in self.steps], name="step"),
         )
 
+    @checked
     def head(self, head: int, step: str = "probabilities") -> pd.DataFrame:
         """One head's scores, masked scores or probabilities as a labelled table; rows are queries."""
         import pandas as pd
@@ -151,6 +154,7 @@ class Anatomy:
             ax=ax,
         )
 
+    @checked
     def plot_head(self, head: int, step: str = "probabilities", ax: Axes | None = None) -> Axes:
         """One head's scores or probabilities as a heat map; rows are queries."""
         from layerscope.plots.heat import heat
@@ -171,6 +175,7 @@ class Anatomy:
         )
 
 
+@checked
 def anatomy(model: Model, text: str, layer: int = -1, pair: str | None = None) -> Anatomy:
     """Every step inside one block, and the proof that they add up.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.progress import shown
@@ -65,6 +66,7 @@ class Partners:
         return about | {"partners": self.rows.to_dict("records")}
 
 
+@checked
 def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials: bool = False) -> Partners:
     """For each token or word of a text the one that it attends to most, in every layer that was kept.
 
@@ -122,6 +124,7 @@ class LayerAttention:
     labels: tuple[str, ...]
     weights: Array
 
+    @checked
     def table(self, head: int | str = "mean") -> pd.DataFrame:
         """[query, key] of one head, from 0, or "mean" or "max" over all."""
         import pandas as pd
@@ -134,6 +137,7 @@ class LayerAttention:
         about = {"model": self.model, "layer": self.layer, "unit": self.unit}
         return about | {"labels": list(self.labels), "weights": self.weights.tolist()}
 
+    @checked
     def plot(self, head: int | str = "mean", ax: Axes | None = None) -> Axes:
         """A heat map with its numbers: queries down, keys across."""
         from layerscope.plots.heat import heat
@@ -152,6 +156,7 @@ class LayerAttention:
         )
 
 
+@checked
 def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttention:
     """The attention of all heads of one layer, to look at them side by side.
 
@@ -207,6 +212,7 @@ class Heads:
         about = {"model": self.model, "texts": self.texts, "queries": self.queries}
         return about | {"heads": self.table().to_dict("records")}
 
+    @checked
     def plot(self, measure: str = "entropy", ax: Axes | None = None) -> Axes:
         """One measure as a heat map, layers down, heads across."""
         from layerscope.plots.attention import layers_by_heads
@@ -219,6 +225,7 @@ class Heads:
         return layers_by_heads(table, title, MEASURES[measure], high, ax)
 
 
+@checked
 def heads(
     model: Model,
     texts: Any,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.extraction.cells import check_features
@@ -67,6 +68,7 @@ class Drift:
             }
         )
 
+    @checked
     def summary(self, against: str = "static") -> pd.DataFrame:
         """One row a layer: count, mean, standard deviation and quartiles over the texts.
 
@@ -99,6 +101,7 @@ class Drift:
             "pooler": None if self.pooler is None else self.pooler.tolist(),
         }
 
+    @checked
     def plot(self, against: str = "static", ax: Axes | None = None) -> Axes:
         """Violins: for each layer how the texts are spread; the line inside joins the medians.
 
@@ -124,6 +127,7 @@ class Drift:
         return self.static if against == "static" else self.previous
 
 
+@checked
 def drift(
     model: Model,
     texts: Any,

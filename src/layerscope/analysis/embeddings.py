@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError
 from layerscope.network.capture import Side, evaluation, observe, tensors
 from layerscope.network.inputs import inputs_of
@@ -57,6 +58,7 @@ class EmbeddingParts:
         return pd.DataFrame(lengths, index=pd.Index(self.tokens.strings, name="token"))
 
 
+@checked
 def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingParts:
     """The parts of the input embedding, their sum, and the layer 0 that follows from it.
 

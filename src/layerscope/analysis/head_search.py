@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from layerscope.analysis.attention import attended
 from layerscope.analysis.dependencies import OFFSETS, Counts, Tally, asked_of_heads, dependencies
+from layerscope.arguments import check_count, checked
 from layerscope.corpus.conllu import Sentence, read_conllu
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, brief, unknown
 from layerscope.extraction.progress import shown
 from layerscope.reduce.heads import DIRECTIONS
 from layerscope.shown import last_part
@@ -77,6 +78,7 @@ class HeadSearch:
 
         return pd.DataFrame(map(self._best, range(len(self.relations))))
 
+    @checked
     def head(self, layer: int, head: int) -> pd.DataFrame:
         """What one head does: a row a relation and direction, the most accurate first; columns as in `table`."""
         import pandas as pd
@@ -125,6 +127,7 @@ class HeadSearch:
             **{name: getattr(self, name).tolist() for name in arrays},
         }
 
+    @checked
     def plot(self, relation: str = ALL, direction: str | None = None, ax: Axes | None = None) -> Axes:
         """The accuracy of every head for one relation, layers down, heads across.
 
@@ -144,6 +147,7 @@ class HeadSearch:
         )
         return layers_by_heads(table, title, "accuracy", 1.0, ax)
 
+    @checked
     def accuracies(self, relation: str, direction: str) -> pd.DataFrame:
         """[layer, head]: the accuracy of every head for one of `relations`, in one of `DIRECTIONS`."""
         import pandas as pd
@@ -156,6 +160,7 @@ class HeadSearch:
         layers = pd.RangeIndex(1, len(values) + 1, name="layer")
         return pd.DataFrame(values, layers, pd.RangeIndex(values.shape[1], name="head"))
 
+    @checked
     def best(self, relation: str) -> dict[str, Any]:
         """The row of `table` for one relation."""
         if relation not in self.relations:
@@ -181,6 +186,7 @@ class HeadSearch:
         }
 
 
+@checked
 def head_search(
     model: Model,
     source: str | Path | Iterable[Sentence],
@@ -225,11 +231,10 @@ def head_search(
     >>> ls.head_search(ls.load(), [sentence], minimum=1).best("det")["offset"]
     1
     """
-    if minimum < 1 or (limit is not None and limit < 1):
-        raise InputError(
-            f"minimum and limit are whole numbers, at least 1; not minimum={minimum!r}, limit={limit!r}."
-        )
-    sentences = read_conllu(source) if isinstance(source, str | Path) else source
+    check_count("minimum", minimum)
+    if limit is not None:
+        check_count("limit", limit)
+    sentences = read_conllu(source) if isinstance(source, str | Path) else map(_sentence, source)
     tallies: dict[str, Tally] = {}
     too_long: list[Sentence] = []
     count = 0
@@ -265,3 +270,11 @@ def head_search(
         offsets=OFFSETS[by_offset.argmax(axis=-1)],
         baseline=by_offset.max(axis=-1) / enough,
     )
+
+
+def _sentence(given: Any) -> Sentence:
+    if not isinstance(given, Sentence):
+        raise InputError(
+            f"source is a CoNLL-U file, or a list of sentences of one; {brief(given)} is no sentence."
+        )
+    return given

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.analysis.attention import partners
+from layerscope.arguments import check_count, checked
 from layerscope.errors import InputError
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
@@ -71,6 +72,7 @@ class Look:
         }
 
 
+@checked
 def look(model: Model, text: str, pair: str | None = None, layers: Layers | None = None, k: int = 5) -> Look:
     """Look at a text: one pass, everything that a person would want to see first.
 
@@ -83,8 +85,7 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
     Raises:
         InputError: the text does not fit the context window, or a layer does not exist.
     """
-    if k < 1:
-        raise InputError(f"k is how many predictions to show, at least 1; not {k}.")
+    check_count("k", k)
     count = model.num_layers
     chosen = resolve_layers(layers if layers is not None else {1, (count + 1) // 2, count}, count)
     if layers is not None and max(chosen, default=0) == 0:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.analysis.uses import Use, Uses, uses_in_features, uses_in_texts
+from layerscope.arguments import checked
 from layerscope.errors import InputError
 from layerscope.extraction.features import Features
 from layerscope.reduce.cosine import cosine
@@ -54,6 +55,7 @@ class Senses(Uses):
         places = {"row": [use.row for use in self.uses], "context": [use.context for use in self.uses]}
         return pd.DataFrame(places, index=pd.Index(self.names, name="use"))
 
+    @checked
     def similarity(self, layer: int = -1) -> pd.DataFrame:
         """[use, use]: the cosine of every use with every other at a layer, labelled by `names`."""
         import pandas as pd
@@ -96,6 +98,7 @@ class Senses(Uses):
             "best": self.best if self.is_labelled else None,
         }
 
+    @checked
     def plot(self, ax: Axes | None = None) -> Axes:
         """Curves by layer: silhouette and accuracy; without labels the mean cosine, shaded from min to max."""
         from layerscope.plots.curves import curves
@@ -114,6 +117,7 @@ class Senses(Uses):
             ax=ax,
         )
 
+    @checked
     def heat(self, layer: int | None = None, ax: Axes | None = None) -> Axes:
         """The similarity of the uses at a layer as a heat map with its numbers, uses of a label side by side.
 
@@ -167,6 +171,7 @@ class Senses(Uses):
         return f"{uses}, {last_part(self.model)}"
 
 
+@checked
 def senses(
     model: Model | Features,
     word: str,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError, unknown
 from layerscope.reduce.cosine import cosine
 from layerscope.reduce.pooling import Array
@@ -25,6 +26,7 @@ UNITS = ("text", "word", "token")
 _CHUNK = 256
 
 
+@checked
 def similarity(
     model: Model,
     a: str | Tokens | Iterable[str | Tokens],
@@ -66,6 +68,7 @@ def similarity(
     return table(labels, vectors, *_vectors(model, seconds, unit, layer, pooling))
 
 
+@checked
 def compare(
     model: Model, a: str, b: str, layer: int = -1, pooling: str = "mean"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -19,7 +19,8 @@ from layerscope.extraction.stream import ROWS, stream
 from layerscope.extraction.vectors import Passed
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
-from layerscope.text.encode import check_text, list_of_texts
+from layerscope.text.encode import check_text
+from layerscope.text.labels import listed
 from layerscope.text.tokens import Tokens
 from layerscope.text.words import find_phrase, unicode_words, word_boundaries
 
@@ -203,7 +204,7 @@ class _Finder:
         self.passing: deque[list[Use]] = deque()
         self._word, self._where = word, where
         self._is_labelled = labels is not None
-        self._labels = None if labels is None or isinstance(labels, str) else list_of_texts(labels, "labels")
+        self._labels = None if labels is None or isinstance(labels, str) else listed(labels, "labels")
         self._row = 0
         self._seen: dict[str, None] = {}
         self._num_found = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope import samples
+from layerscope.arguments import checked
 from layerscope.errors import InputError
 from layerscope.network.capture import evaluation, recording_attention
 from layerscope.network.outputs import as_array, named
@@ -76,6 +77,7 @@ class Verification:
         )
 
 
+@checked
 def verify(model: Model, texts: Iterable[str] | None = None) -> Verification:
     """Compare what Layerscope gives for these texts with plain transformers, run now.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.features import Features, open_features
@@ -30,6 +31,7 @@ ENGINES = ("local", "ray")
 Engine = Callable[[Maker, Iterable[Todo], Folder, Callable[[Part], None], Passed], None]
 
 
+@checked
 def extract(
     model: Model,
     source: Any,

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from layerscope import samples
-from layerscope.arguments import check_model
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.capture import evaluation
 from layerscope.network.inputs import inputs_of
@@ -45,6 +45,7 @@ def is_exportable(feature: Feature) -> bool:
     return feature.combine in (None, "mean") or feature.pooling != "cls"
 
 
+@checked
 def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") -> Path:
     """Write a folder that plain sentence-transformers loads, and that gives the same vectors as the feature here.
 
@@ -64,7 +65,6 @@ def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") ->
         InputError: sentence-transformers has no modules for the feature, or the folder has files in it.
         ModelError: the network cannot be cut so that its states stay the same.
     """
-    check_model(model)
     feature = feature if isinstance(feature, Feature) else Feature.parse(feature)
     layers = feature.resolve(model.num_layers)
     if not is_exportable(feature) or (feature.combine is None and len(layers) > 1):
@@ -76,7 +76,7 @@ def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") ->
         place = out.resolve()  # of a link, where it leads
         place.parent.mkdir(parents=True, exist_ok=True)
         made = Path(mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(f"{out} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
     try:
         _write(model, made, feature, layers)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from layerscope.arguments import check_count, check_model
+from layerscope.arguments import check, check_count
 from layerscope.corpus.rows import Rows, arrow
 from layerscope.errors import InputError, ModelError, brief, unknown
 from layerscope.extraction.cells import check_features
@@ -125,6 +125,7 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _parsed(self) -> tuple[Model, Feature]:
         """The model, and the feature, which is one that it gives; the other parameters are looked at too."""
         check_count("cache", self.cache, least=0)
+        check("long", self.long, "str")
         if self.long not in LONG:
             raise unknown("way with long texts", self.long, LONG)
         feature = self.feature if isinstance(self.feature, Feature) else Feature.parse(self.feature)
@@ -180,7 +181,7 @@ class Seen:
         """The model that is meant, loaded once; it is kept, so that its `id` stays its own."""
         with self._lock:
             if not isinstance(given, str | Path | None):
-                check_model(given)
+                check("model", given, "Model")
                 return self._models.setdefault(f"id {id(given)}", given)
             if given not in self._models:
                 self._models[given] = load(given)

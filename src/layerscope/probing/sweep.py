@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from layerscope.arguments import check_model
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, brief
 from layerscope.extraction.cells import check_features
 from layerscope.extraction.progress import tracked
@@ -26,6 +26,7 @@ _POOLINGS = ("cls", "mean", "max", "last")
 _COMBINED = ("mean@-4:/mean", "max@-4:/max", "mean@-4:/concat")
 
 
+@checked
 def sweep(
     model: Model,
     texts: Any,
@@ -78,7 +79,6 @@ def sweep(
     >>> found.table().shape
     (8, 8)
     """
-    check_model(model)
     examples = labelled(model, texts, labels, groups, text, pair)
     asked = Task.of(examples.labels, examples.groups, name=task, folds=folds, scoring=scoring, seed=seed)
     chosen = _features(model, examples.unit, features)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError
 from layerscope.probing.export import export, is_exportable
 from layerscope.reduce.feature import Feature
@@ -188,6 +189,7 @@ class Sweep:
             ax=ax,
         )
 
+    @checked
     def export(self, out: str | Path, feature: str | Feature | None = None) -> Path:
         """Write a feature as a sentence-transformers folder. See `probing.export.export`.
 

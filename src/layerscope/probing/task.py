@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import model_selection
 from sklearn.metrics import get_scorer_names
 
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, brief, unknown
 from layerscope.reduce.pooling import Array
 
 TASKS = ("classify", "regress")
@@ -55,18 +55,20 @@ class Task:
         """
         numbers = _as_numbers(labels)
         if name is None:
-            is_measured = numbers is not None and bool((numbers % 1 != 0).any())
-            if is_measured and labels.dtype.kind == "U":
+            measured = labels[:0] if numbers is None else labels[numbers % 1 != 0]
+            if len(measured) and labels.dtype.kind == "U":
                 raise InputError(
-                    f"The labels are numbers that are written as text, such as {str(labels[numbers % 1 != 0][0])!r}: "
+                    f"The labels are numbers that are written as text, such as {str(measured[0])!r}: "
                     "say task='regress' to predict how much, or task='classify' to tell them apart as they are written."
                 )
-            name = "regress" if is_measured else "classify"
+            name = "regress" if len(measured) else "classify"
         if name not in TASKS:
             raise unknown("task", name, TASKS)
         for what, given, least in (("folds", folds, 2), ("seed", seed, 0)):
             if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
                 raise InputError(f"{what} is a whole number, at least {least}; not {given!r}.")
+        if seed >= 2**32:
+            raise InputError(f"seed is a whole number below 2**32, {2**32:,}; not {brief(seed)}.")
         if name == "classify":
             labels = labels.astype(str)
         elif numbers is None:

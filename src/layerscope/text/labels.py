@@ -22,7 +22,7 @@ def listed(given: Any, name: str) -> list[Any]:
         InputError: something else; sets have no order, and a table or mapping has names in place of labels.
     """
     is_other = isinstance(given, str | bytes | bytearray | Mapping | Set) or hasattr(given, "columns")
-    if is_other or not isinstance(given, Iterable):
+    if is_other or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         raise InputError(f"{name} is a list, one for each text, or the name of a column; not {brief(given)}.")
     if getattr(getattr(given, "dtype", None), "kind", "") in ("M", "m"):
         raise InputError(f"{name} is a list of text or numbers; these are dates or times.")
