@@ -21,8 +21,8 @@ import difflib
 import shlex
 from collections.abc import Iterable
 
-# Known names that a message lists, and characters of what was given.
-_LISTED, _BRIEF = 20, 60
+# Known names that a message lists, characters of what was given, and how alike a name is that may be meant.
+_LISTED, _BRIEF, _NEAR = 20, 60, 0.7
 
 
 class LayerscopeError(Exception):
@@ -68,7 +68,7 @@ class NewHeadWarning(UserWarning):
 def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     """An error for a name that is not known: it lists the known ones, the first of very many, and the nearest."""
     names = list(map(str, known))
-    near = difflib.get_close_matches(str(given), names, n=1)
+    near = difflib.get_close_matches(str(given), names, n=1, cutoff=_NEAR)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     shown = repr(given)
@@ -103,7 +103,7 @@ def brief(given: object) -> str:
             return shown[: _BRIEF - 1] + "…"
     kind = type(given).__name__
     size = f" of {len(given):,}" if isinstance(given, list | tuple | dict | set | frozenset) else ""
-    return f"{'an' if kind[0] in 'aeiouAEIO' else 'a'} {kind}{size}"
+    return f"{'an' if kind[0] in 'aeiouAEIO' or kind == 'ndarray' else 'a'} {kind}{size}"
 
 
 def _is_plain(given: object) -> bool:

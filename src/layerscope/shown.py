@@ -24,3 +24,12 @@ def last_part(name: str) -> str:
     'all-MiniLM-L6-v2'
     """
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+
+def counted(number: int, what: str) -> str:
+    """How many there are, in words: one is no plural.
+
+    >>> counted(1, "text"), counted(1200, "text")
+    ('1 text', '1,200 texts')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -237,5 +237,5 @@ def test_what_is_best_is_said_in_a_line(model):
 
 @pytest.mark.parametrize("given", [5, {"mean@1": 1}, {"mean@1"}])
 def test_features_are_a_list(model, given):
-    with pytest.raises(InputError, match="features is a list, such as"):
+    with pytest.raises(InputError, match="features is a list or text; not"):
         ls.sweep(model, TEXTS, LABELS, given)

@@ -16,7 +16,7 @@ from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ class Anatomy:
         return stream(
             {one.name: one.lengths for one in rows},
             added={"attention output", "down"},
-            title=f"{last_part(self.model)}, layer {self.layer}: {len(self.tokens)} tokens through the block",
+            title=f"{last_part(self.model)}, layer {self.layer}: "
+            f"{counted(len(self.tokens), 'token')} through the block",
             ax=ax,
         )
 
@@ -216,7 +217,7 @@ def anatomy(model: Model, text: str, layer: int = -1, pair: str | None = None) -
         )
     if model.context_window is not None and len(tokens) > model.context_window:
         raise InputError(
-            f"The text has {len(tokens)} tokens; anatomy shows at most {model.context_window}, one window."
+            f"The text has {counted(len(tokens), 'token')}; anatomy shows at most {model.context_window}, one window."
         )
     through = passage(model, tokens, number, KINDS)
     seen = through.seen

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, brief, unknown
 from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS
 from layerscope.reduce.attention import one_head, units, without_sink
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.heads import MEASURES, measures
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.pooling import Array
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 from layerscope.text.encode import check_text
 from layerscope.text.tokens import Tokens
 
@@ -79,7 +80,7 @@ def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials
 
     Raises:
         InputError: an unknown unit or head.
-        ModelError: the trace has no attention.
+        ModelError: the trace has no attention, or one that holds NaN or infinity.
 
     >>> import layerscope as ls
     >>> trace = ls.load().run("Then I tried to find some way.", attention=True)
@@ -99,6 +100,7 @@ def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials
     tables = []
     for layer in trace.layers[-len(trace.attentions) :]:
         weights = trace.attention(layer, head, unit).to_numpy()[np.ix_(own, own)]
+        check_finite(weights, (f"The attention of {brief(label)} at layer {layer}" for label in labels))
         best = weights.argmax(axis=1) if len(own) else own
         one = {"layer": layer, "position": own, "from": labels}
         other = {"to_position": own[best], "to": labels[best]}
@@ -167,7 +169,7 @@ def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttent
 
     Raises:
         InputError: a layer without attention, an unknown unit, or a text without tokens.
-        ModelError: the trace has no attention.
+        ModelError: the trace has no attention, or one that holds NaN or infinity.
 
     >>> import layerscope as ls
     >>> found = ls.attention(ls.load().run("Seeing is believing.", attention=True), layer=3)
@@ -179,6 +181,9 @@ def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttent
         raise InputError("The text has no tokens, so there is no attention to look at.")
     weights = [trace.attention(layer, head, unit).to_numpy() for head in range(heads)]
     number = resolve_layer(layer, trace.num_layers)
+    check_finite(
+        np.stack(weights), (f"The attention of layer {number}, head {head}," for head in range(heads))
+    )
     return LayerAttention(trace.model, number, unit, units(trace.tokens, unit).labels, np.stack(weights))
 
 
@@ -221,7 +226,7 @@ class Heads:
             raise unknown("measure", measure, MEASURES)
         table = self.table().pivot(index="layer", columns="head", values=measure)
         high = float(table.to_numpy().max()) if measure in ("entropy", "distance") else 1.0
-        title = f"{last_part(self.model)}, {self.texts:,} texts"
+        title = f"{last_part(self.model)}, {counted(self.texts, 'text')}"
         return layers_by_heads(table, title, MEASURES[measure], high, ax)
 
 
@@ -267,6 +272,9 @@ def heads(
     sums = np.zeros(())
     with shown(progress, corpus.count, what="Measuring") as bar:
         for trace, _ in attended(model, ((tokens, None) for tokens in _tokenised(model, corpus)), long):
+            check_finite(
+                trace.attentions, (f"The attention of text {count}, layer {k}," for k in trace.layers)
+            )
             found = measures(trace.attentions, trace.tokens.special_mask)
             sums = sums + found.sum(axis=-1)
             count, queries = count + 1, queries + found.shape[-1]

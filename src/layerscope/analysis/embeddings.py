@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from layerscope.arguments import checked
-from layerscope.errors import InputError, ModelError
+from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.capture import Side, evaluation, observe, tensors
 from layerscope.network.inputs import inputs_of
 from layerscope.network.outputs import as_array
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
 
@@ -94,7 +95,8 @@ def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingPar
     output = looked_up["layer 0"]
     difference = float((value - output).abs().max())
     tolerance = _TOLERANCE if output.dtype == torch.float32 else _TOLERANCE_HALF
-    if difference > tolerance * max(1.0, float(output.abs().max())):
+    check_finite(as_array(output), (f"Layer 0 of token {brief(string)}" for string in tokens.strings))
+    if not difference <= tolerance * max(1.0, float(output.abs().max())):
         raise ModelError(
             f"The parts of {model.name}'s embedding ({', '.join(parts)}) do not add up to its layer 0: they differ by "
             f"{difference:.2g}. This family's embedding is not drawn yet."

@@ -20,7 +20,7 @@ from layerscope.corpus.conllu import Sentence, read_conllu
 from layerscope.errors import InputError, brief, unknown
 from layerscope.extraction.progress import shown
 from layerscope.reduce.heads import DIRECTIONS
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,9 +101,13 @@ class HeadSearch:
         """What one should know before reading the numbers."""
         found = []
         if self.rare:
-            found.append(f"{self.rare} relations with fewer than {self.minimum} dependents are left out.")
+            fewer = f"with fewer than {counted(self.minimum, 'dependent')}"
+            found.append(f"{counted(self.rare, 'relation')} {fewer} {_are(self.rare)} left out.")
         if self.too_long:
-            found.append(f"{self.too_long} sentences do not fit the context window and are left out.")
+            fit = "does not fit" if self.too_long == 1 else "do not fit"
+            found.append(
+                f"{counted(self.too_long, 'sentence')} {fit} the context window and {_are(self.too_long)} left out."
+            )
         if self.is_causal:
             found.append(
                 f"Words of {self.model} attend to earlier words only: from the dependent, only head words before "
@@ -247,7 +251,8 @@ def head_search(
     frequent = [name for name, tally in tallies.items() if tally.counts.max() >= minimum]
     if not frequent:
         raise InputError(
-            f"No relation has {minimum} dependents in {count} sentences; give more of them, or a lower minimum."
+            f"No relation has {counted(minimum, 'dependent')} in {counted(count, 'sentence')}; give more of them, or a "
+            "lower minimum."
         )
     frequent.sort(key=lambda name: (-tallies[name].total, name))
     kept = [reduce(add, tallies.values()), *(tallies[name] for name in frequent)]
@@ -278,3 +283,7 @@ def _sentence(given: Any) -> Sentence:
             f"source is a CoNLL-U file, or a list of sentences of one; {brief(given)} is no sentence."
         )
     return given
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

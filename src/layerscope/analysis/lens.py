@@ -16,7 +16,7 @@ from layerscope.network.batching import Item
 from layerscope.network.head import Head
 from layerscope.network.windows import windows
 from layerscope.reduce.pooling import Array
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
 
@@ -194,7 +194,7 @@ class Lens:
         count = len(self.tokens)
         if not -count <= position < count:
             raise InputError(
-                f"Position {position} is not there: the text has {count} tokens, 0 to {count - 1}."
+                f"Position {position} is not there: the text has {counted(count, 'token')}, 0 to {count - 1}."
             )
         return position % count
 

@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.analysis.attention import partners
 from layerscope.arguments import check_count, checked
 from layerscope.errors import InputError
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
@@ -84,6 +85,7 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
 
     Raises:
         InputError: the text does not fit the context window, or a layer does not exist.
+        ModelError: the model gives NaN or infinity.
     """
     check_count("k", k)
     count = model.num_layers
@@ -94,6 +96,9 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
         )
     has_logits = model.has_head and not model.untrained_head and model.kind != "encoder-decoder"
     trace = model.run(text, pair, attention=True, logits=has_logits)
+    check_finite(
+        trace.hidden_states, (f"Layer {layer} of {model.name} for this text" for layer in trace.layers)
+    )
     table = partners(trace).table()
     attention = {
         layer: table[table["layer"] == layer].drop(columns="layer").reset_index(drop=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerscope.arguments import checked
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, brief, unknown
 from layerscope.reduce.cosine import cosine
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
 from layerscope.text.encode import list_of_texts
 from layerscope.text.tokens import Tokens
@@ -53,6 +54,7 @@ def similarity(
 
     Raises:
         InputError: several texts where words or tokens were asked for, or an unknown unit or pooling.
+        ModelError: the model gives NaN or infinity.
 
     >>> import layerscope as ls
     >>> table = ls.similarity(ls.load(), ["an apple", "an orange"], "a fruit")
@@ -86,9 +88,15 @@ def compare(
 
 
 def table(rows: Sequence[str], a: Array, columns: Sequence[str], b: Array) -> pd.DataFrame:
-    """The cosine of every pair as a labelled table."""
+    """The cosine of every pair of vectors as a labelled table.
+
+    Raises:
+        ModelError: a vector holds NaN or infinity; the message says of what.
+    """
     import pandas as pd
 
+    for names, vectors in ((rows, a), (columns, b)):
+        check_finite(vectors, (f"The vector of {brief(name)}, number {n}," for n, name in enumerate(names)))
     return pd.DataFrame(cosine(a, b), index=pd.Index(rows), columns=pd.Index(columns))
 
 

@@ -14,6 +14,7 @@ from layerscope.corpus.rows import Rows, arrow
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.stream import ROWS
 from layerscope.reduce.pooling import Array
+from layerscope.shown import counted
 from layerscope.text.labels import check_distinct, listed
 from layerscope.text.tokens import Tokens
 
@@ -103,7 +104,9 @@ def _one_each(given: Sequence[Any] | str, what: str, rows: list[Rows], count: in
     else:
         found = listed(given, f"{what}s")
     if len(found) != count:
-        raise InputError(f"There are {count} texts and {len(found)} {what}s; each text needs one.")
+        raise InputError(
+            f"There are {counted(count, 'text')} and {counted(len(found), what)}; each text needs one."
+        )
     return _whole(found, what, "text")
 
 
@@ -126,20 +129,22 @@ def _of_words(
     labels = listed(labels, "labels")
     if len(labels) != len(texts):
         raise InputError(
-            f"There are {len(texts)} texts and {len(labels)} lists of labels; each text needs one."
+            f"There are {counted(len(texts), 'text')} and {len(labels)} lists of labels; each text needs one."
         )
     for number, (words, own) in enumerate(zip(texts, labels, strict=True)):
         is_list = hasattr(own, "__len__") and not isinstance(own, str | Mapping | Set)
         if not is_list or len(own) != len(words):
             size = str(len(own)) if is_list else "no list"
             raise InputError(
-                f"Text {number} has {len(words)} words and {size} of labels; each word needs one."
+                f"Text {number} has {counted(len(words), 'word')} and {size} of labels; each word needs one."
             )
     tokens = [model.tokenize(words=list(words)) for words in texts if len(words)]
     flat = [label for own in labels for label in own]
     of_texts = range(len(texts)) if groups is None else listed(groups, "groups")
     if len(of_texts) != len(texts):
-        raise InputError(f"There are {len(texts)} texts and {len(of_texts)} groups; each text needs one.")
+        raise InputError(
+            f"There are {counted(len(texts), 'text')} and {counted(len(of_texts), 'group')}; each text needs one."
+        )
     spread = [group for group, words in zip(of_texts, texts, strict=True) for _ in words]
     return _words(tokens, flat, spread)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layerscope.arguments import checked
-from layerscope.errors import InputError, ModelError, brief
+from layerscope.errors import InputError, ModelError
 from layerscope.extraction.cells import check_features
 from layerscope.extraction.progress import tracked
 from layerscope.probing.collected import collected
@@ -143,9 +143,7 @@ def _features(model: Model, unit: str, given: Sequence[str | Feature] | str | No
     """What to compare, checked."""
     if given is None:
         return default_features(model, unit)
-    listed = [given] if isinstance(given, str | Feature) else given
-    if not isinstance(listed, list | tuple):
-        raise InputError(f"features is a list, such as ['mean@all', 'cls@-1']; not {brief(given)}.")
+    listed = [given] if isinstance(given, str | Feature) else list(given)
     features = tuple(one if isinstance(one, Feature) else Feature.parse(one) for one in listed)
     for feature in features:
         if (feature.pooling == "words") != (unit == "word") or feature.pooling == "tokens":

@@ -13,7 +13,7 @@ from layerscope.errors import InputError
 from layerscope.probing.export import export, is_exportable
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,7 +184,7 @@ class Sweep:
                 "baseline": float(self.baseline.mean()),
                 "shuffled": max(float(one.shuffled.mean()) for one in self.results),
             },
-            title=f"{last_part(self.model.name)}: {self.num_examples:,} {self.unit}s, {self.probe} probe",
+            title=f"{last_part(self.model.name)}: {counted(self.num_examples, self.unit)}, {self.probe} probe",
             ylabel=f"{self.scoring}, with 95 % intervals",
             ax=ax,
         )

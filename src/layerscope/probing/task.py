@@ -11,6 +11,7 @@ from sklearn.metrics import get_scorer_names
 
 from layerscope.errors import InputError, brief, unknown
 from layerscope.reduce.pooling import Array
+from layerscope.shown import counted
 
 TASKS = ("classify", "regress")
 
@@ -104,13 +105,15 @@ def _check_enough(name: str, labels: Array, groups: Array | None, folds: int) ->
             else " If the labels are numbers to predict, say task='regress'."
         )
         raise InputError(
-            f"The class {str(values[counts.argmin()])!r} has {fewest} example{'s' * (fewest != 1)}, fewer than the "
+            f"The class {str(values[counts.argmin()])!r} has {counted(fewest, 'example')}, fewer than the "
             f"{folds} folds; give fewer folds, or leave it out.{hint}"
         )
     if len(labels) < folds:
-        raise InputError(f"There are {len(labels)} examples, fewer than the {folds} folds.")
+        raise InputError(f"There are {counted(len(labels), 'example')}, fewer than the {folds} folds.")
     if groups is not None and (count := len(np.unique(groups))) < folds:
-        raise InputError(f"There are {count} groups, fewer than the {folds} folds; give fewer folds.")
+        raise InputError(
+            f"There are {counted(count, 'group')}, fewer than the {folds} folds; give fewer folds."
+        )
 
 
 def _folds(
