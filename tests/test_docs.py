@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 import shlex
@@ -22,6 +23,20 @@ MODULES = [
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
+class Finder(doctest.DocTestFinder):
+    """Finds the examples of functions that are wrapped, too."""
+
+    def _from_module(self, module, it):
+        return super()._from_module(module, inspect.unwrap(it) if callable(it) else it)
+
+
+def test_examples_of_wrapped_functions_are_found():
+    from layerscope.analysis import drift
+
+    found = {test.name: len(test.examples) for test in Finder().find(drift, "drift")}
+    assert found["drift.drift"] == 3
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_the_code_of_documents(path):
     examples = "\n".join(re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL))
@@ -35,7 +50,10 @@ def test_the_code_of_documents(path):
 @pytest.mark.parametrize("name", ["layerscope", *MODULES])
 def test_the_examples_of_docstrings(name):
     module = importlib.import_module(name)
-    assert doctest.testmod(module, optionflags=OPTIONS).failed == 0
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    for test in Finder().find(module, name):
+        runner.run(test)
+    assert runner.summarize(verbose=False).failed == 0
 
 
 def test_the_commands_of_the_readme_exist():

@@ -217,7 +217,7 @@ def test_texts_in_any_holder(model, tiny):
     assert traces[1].target is not None
     with pytest.raises(InputError, match="targets is to be a list"):
         tiny("t5").run_many(["a", "b"], targets="xy")
-    with pytest.raises(InputError, match="a target is one string"):
+    with pytest.raises(InputError, match="target is text; not"):
         tiny("t5").run("a", target=["x"])
 
 

@@ -18,7 +18,11 @@ Every message is one sentence or two: what was given, and what would work.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable
+
+# Known names that a message lists, characters of what was given, and how alike a name is that may be meant.
+_LISTED, _BRIEF, _NEAR = 20, 60, 0.7
 
 
 class LayerscopeError(Exception):
@@ -54,12 +58,7 @@ class ModelError(LayerscopeError):
 
 
 class MissingExtraError(LayerscopeError, ImportError):
-    """An optional package that is not installed; the message names the extra."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"This needs {package}, which is not installed. Install it with: pip install 'layerscope[{extra}]'"
-        )
+    """Optional packages that are not installed; the message says how to install them. `missing` makes it."""
 
 
 class NewHeadWarning(UserWarning):
@@ -72,8 +71,45 @@ def again(kind: type[LayerscopeError], message: str) -> LayerscopeError:
 
 
 def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
-    """An error for a name that is not known: it lists the known ones and the nearest."""
-    names = list(known)
-    near = difflib.get_close_matches(str(given), names, n=1)
+    """An error for a name that is not known: it lists the known ones, the first of very many, and the nearest."""
+    names = list(map(str, known))
+    near = difflib.get_close_matches(str(given), names, n=1, cutoff=_NEAR)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return InputError(f"Unknown {what} {given!r}; known: {', '.join(names)}.{hint}")
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    shown = repr(given)
+    shown = shown if len(shown) <= _BRIEF and "\n" not in shown else brief(given)
+    return InputError(f"Unknown {what} {shown}; known: {', '.join(names[:_LISTED])}{more}.{hint}")
+
+
+def missing(*packages: str) -> MissingExtraError:
+    """An error for packages that are not installed; it names those as pip knows them.
+
+    >>> str(missing("seaborn", "matplotlib"))
+    'This needs seaborn and matplotlib, which are not installed. Install them with: pip install seaborn matplotlib'
+    """
+    are, them = ("is", "it") if len(packages) == 1 else ("are", "them")
+    return MissingExtraError(
+        f"This needs {' and '.join(packages)}, which {are} not installed. "
+        f"Install {them} with: pip install {shlex.join(packages)}"
+    )
+
+
+def brief(given: object) -> str:
+    """What was given, on one short line, for a message: a value as it is written, of anything else its type.
+
+    >>> brief("mean"), brief([1, 2]), brief(["a"] * 1000), brief({1})
+    ("'mean'", '[1, 2]', 'a list of 1,000', 'a set of 1')
+    """
+    if _is_plain(given) or (isinstance(given, list | tuple) and given and all(map(_is_plain, given))):
+        shown = repr(given)
+        if len(shown) <= _BRIEF:
+            return shown
+        if isinstance(given, str | bytes):
+            return shown[: _BRIEF - 1] + "…"
+    kind = type(given).__name__
+    size = f" of {len(given):,}" if isinstance(given, list | tuple | dict | set | frozenset) else ""
+    return f"{'an' if kind[0] in 'aeiouAEIO' or kind == 'ndarray' else 'a'} {kind}{size}"
+
+
+def _is_plain(given: object) -> bool:
+    return given is None or isinstance(given, bool | int | float | complex | str | bytes)

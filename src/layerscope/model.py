@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from layerscope.errors import InputError, ModelError
+from layerscope.arguments import checked
+from layerscope.errors import InputError, ModelError, brief
 from layerscope.network import sizes
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.capture import evaluation
@@ -258,7 +259,7 @@ class Model:
         try:
             chosen = [operator.index(one) for one in (ids if isinstance(ids, Iterable) else [ids])]
         except TypeError as error:
-            raise InputError(f"decode takes ids, whole numbers; not {ids!r}.") from error
+            raise InputError(f"decode takes ids, whole numbers; not {brief(ids)}.") from error
         outside = [one for one in chosen if not 0 <= one < len(self.tokenizer)]
         if outside:
             raise InputError(
@@ -266,6 +267,7 @@ class Model:
             )
         return str(self.tokenizer.decode(chosen))
 
+    @checked
     def run(
         self,
         text: str | Tokens,
@@ -311,6 +313,7 @@ class Model:
             long=long,
         )[0]
 
+    @checked
     def run_many(
         self,
         texts: Iterable[Text],

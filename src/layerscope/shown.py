@@ -30,3 +30,12 @@ def first_line(error: BaseException, most: int = 200) -> str:
     """What an error of another library says, in one line; its type's name where it says nothing."""
     lines = str(error).strip().splitlines()
     return shorten(lines[0], most) if lines else type(error).__name__
+
+
+def counted(number: int, what: str) -> str:
+    """How many there are, in words: one is no plural.
+
+    >>> counted(1, "text"), counted(1200, "text")
+    ('1 text', '1,200 texts')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"

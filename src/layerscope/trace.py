@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, NotFoundError, unknown
 from layerscope.reduce.attention import merge, one_head, units
 from layerscope.reduce.feature import COMBINES, Feature
@@ -110,10 +111,12 @@ class Trace:
         """[layer, head, target query, key]: from what the decoder reads to what the encoder read."""
         return self._output("cross_attentions")
 
+    @checked
     def hidden_state(self, layer: int = -1) -> Array:
         """[token, hidden] of one layer."""
         return np.array(self.hidden_states[_position(layer, *self._side("encoder"))])
 
+    @checked
     def attention(
         self, layer: int = -1, head: int | str = "mean", unit: str = "token", side: str = "encoder"
     ) -> pd.DataFrame:
@@ -145,6 +148,7 @@ class Trace:
             columns=pd.Index(keys.labels, name="key"),
         )
 
+    @checked
     def pool(self, pooling: str = "mean", layer: int = -1) -> Array:
         """[hidden]: the text as one vector, by any pooling strategy, special tokens included as they are."""
         if pooling == POOLER:
@@ -157,6 +161,7 @@ class Trace:
             raise ModelError(OF_WINDOWS.format(len(self.windows), "[CLS]"))
         return pool(pooling, self.hidden_state(layer), self.tokens)
 
+    @checked
     def feature(self, feature: str | Feature) -> Array:
         """A feature of the text: [hidden] where it is one column, else [layer, hidden].
 
@@ -173,6 +178,7 @@ class Trace:
             return COMBINES[chosen.combine](vectors)
         return vectors if len(layers) > 1 else np.asarray(vectors[0])
 
+    @checked
     def vector(
         self,
         what: str | tuple[int, int] | Span,
@@ -194,6 +200,7 @@ class Trace:
         span = what if isinstance(what, Span) else self.tokens.find(what, occurrence)
         return self._pooled(span, layer, pooling)
 
+    @checked
     def word_vectors(self, layer: int = -1, pooling: str = "mean") -> Array:
         """[word, hidden]: each of `tokens.words` in its context.
 

@@ -246,9 +246,9 @@ def test_sentences_pass_in_turn(model, monkeypatch):
 def test_errors(model, tmp_path):
     with pytest.raises(InputError, match="No relation has 20 dependents in 4 sentences"):
         ls.head_search(model, TREEBANK)
-    with pytest.raises(InputError, match="No relation has 1 dependents in 0 sentences"):
+    with pytest.raises(InputError, match="No relation has 1 dependent in 0 sentences"):
         ls.head_search(model, [], minimum=1)
-    with pytest.raises(InputError, match="at least 1; not minimum=0"):
+    with pytest.raises(InputError, match="minimum is a whole number, at least 1; not 0"):
         ls.head_search(model, TREEBANK, minimum=0)
     with pytest.raises(InputError, match="nope.conllu cannot be read"):
         ls.head_search(model, tmp_path / "nope.conllu")

@@ -225,12 +225,17 @@ def test_what_does_not_fit_is_said(model):
         ("bank", None, None, "Give the texts"),
         ("bank", [("a bank", "b")], None, "these are pairs"),
         ("bank", ["a bank", 3], None, "Row 1 of a list is int 3"),
-        ("bank", TEXTS, ["a"], "There are 4 texts and 1 labels"),
+        ("bank", TEXTS, ["a"], "There are 4 texts and 1 label;"),
         ("bank", iter(TEXTS), ["a"], "more texts than labels, 1"),
         ("bank", iter(TEXTS), list("abcde"), "There are 4 texts and 5 labels"),
         ("bank", TEXTS, ["a", "b", None, np.nan], "Row 3 of a list has the word, but no label"),
         ("bank", TEXTS, list("aaaa"), "All 3 uses of 'bank' have the label 'a'"),
-        ("bank", TEXTS, list("abcd"), "Each of the 3 uses of 'bank' has a label of its own"),
+        ("bank", TEXTS, ["p", "p ", "q", "p"], "The labels 'p' and 'p ' look alike"),
+        ("bank", TEXTS, [1, "1", 2, 1], "The labels are partly text and partly numbers"),
+        ("bank", TEXTS, {0: "a", 1: "b", 2: "c", 3: "d"}, "labels is a list, one for each text"),
+        ("bank", TEXTS, set("abcd"), "labels is a list, one for each text"),
+        ("zebra", ["a zero", "to brag", "February"], None, "in none of the 3 texts of a list.$"),
+        ("colour", ["the Colors", "a color"], None, "Near to it are: 'color'.$"),
         ("bank", TEXTS, "sense", "no columns, so no 'sense'"),
     ):
         with pytest.raises(InputError, match=message):
@@ -239,12 +244,34 @@ def test_what_does_not_fit_is_said(model):
     assert len(ls.senses(model, "bank", TEXTS, ["a", "b", None, "b"]).uses) == 3
 
 
+def test_where_each_use_has_its_own_label_they_are_compared_without_senses(model):
+    found = ls.senses(model, "bank", TEXTS, list("abcd"))
+    assert not found.is_labelled
+    assert found.names == ("a 1", "b 1", "d 1")
+    pd.testing.assert_frame_equal(found.table(), ls.senses(model, "bank", TEXTS).table())
+    assert found.to_dict()["best"] is None
+    assert found.to_dict()["uses"][2]["label"] == "d"
+    assert len(found.plot().collections) == 1
+    assert "senses" not in found.heat().get_title()
+    with pytest.raises(InputError, match="only with labels= that several uses have"):
+        found.best  # noqa: B018
+
+
+def test_whole_numbers_of_a_column_with_gaps_are_whole(model):
+    labels = pd.Series([1, 2, None, 1])
+    assert labels.dtype == np.float64
+    found = ls.senses(model, "bank", TEXTS, labels)
+    assert [use.label for use in found.uses] == ["1", "2", "1"]
+
+
 def test_a_model_that_gives_nan_is_not_believed(tiny_folder):
     broken = ls.load(tiny_folder("bert"), device="cpu")
     broken.sites()
     with torch.no_grad():
         broken.hf.get_input_embeddings().weight.fill_(float("nan"))
-    with pytest.raises(ModelError, match="NaN or infinity for row 0 of a list"):
+    with pytest.raises(
+        ModelError, match="Row 0 of a list: 'ghost' holds NaN or infinity, which the model gave"
+    ):
         ls.senses(broken, "ghost", ["a ghost", "the ghost"])
 
 

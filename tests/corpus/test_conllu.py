@@ -158,7 +158,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_without_the_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "conllu", None)
-    with pytest.raises(MissingExtraError, match=r"needs conllu.*layerscope\[treebanks\]"):
+    with pytest.raises(MissingExtraError, match=r"needs conllu, which is not.*pip install conllu$"):
         next(read_conllu(tmp_path / "any.conllu"))
 
 

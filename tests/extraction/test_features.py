@@ -194,7 +194,7 @@ def test_the_page_about_storage_names_every_field_and_column(out, features):
 
 def test_without_datasets(features, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtraError, match=r"layerscope\[datasets\]"):
+    with pytest.raises(MissingExtraError, match="pip install datasets$"):
         features.to_dataset()
 
 

@@ -334,7 +334,7 @@ def test_wrapped_model(bert):
 
 def test_without_ray(bert, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"This needs ray.*layerscope\[ray\]"):
+    with pytest.raises(MissingExtraError, match=r"This needs ray.*pip install 'ray\[data\]'$"):
         on_ray(bert, None)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import layerscope as ls
 from layerscope.corpus.rows import Rows
-from layerscope.errors import InputError, LayerscopeError
+from layerscope.errors import InputError, LayerscopeError, ModelError
 from layerscope.extraction import nearest
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.manifest import Manifest
@@ -168,7 +168,17 @@ def test_what_is_not_finite_is_never_found(tmp_path):
     assert features.search([1, 1], 9).to_dict() == {
         "column": "mean_1",
         "hits": [{"row": 4, "score": pytest.approx(1), "text": "row 4"}],
+        "left_out": 4,
     }
+
+
+def test_words_that_have_no_vector_are_counted_and_those_that_hold_nan_are_named(tmp_path):
+    rows = [[[1.0, 2.0], None], None, [[0.5, 1.0]], [[3.0, np.nan]]]
+    features = written(tmp_path / "f", rows, is_words=True)
+    found = features.search([1, 2], 9)
+    assert (len(found.hits), found.left_out) == (2, 3)
+    with pytest.raises(ModelError, match="^Row 3 of .*f: 'w' holds NaN or infinity, which the model gave"):
+        ls.senses(features, "w")
 
 
 @pytest.fixture(scope="module")
@@ -248,10 +258,20 @@ def test_several_queries_are_numbered(banks):
         (np.zeros(384), {}, "vector of zeros"),
         (np.ones((1, 1, 384)), {}, r"shape \(1, 1, 384\)"),
         ([], {}, r"shape \(0,\)"),
-        (["a", "b"], {}, "A query is a vector, several of one width, a text, or .text, word.; not list"),
-        (None, {}, "NaN or infinity|not NoneType|shape"),
+        (
+            ["a", "b"],
+            {},
+            "A query is a vector, .* not .'a', 'b'.. Search for several texts one by one",
+        ),
+        (["1", "2"], {}, "Search for several texts one by one"),
+        (np.array(["1", "2"]), {}, "not an ndarray. Search for several texts one by one"),
+        (None, {}, "A query is a vector, .* not None.$"),
+        (b"bank", {}, "A query is a vector, .* not b'bank'.$"),
+        ({"a": 1}, {}, "not a dict of 1.$"),
+        (object(), {}, "not an object.$"),
+        ([[1.0], [1.0, 2.0]], {}, "not a list of 2.$"),
         (np.ones(384), {"k": 0}, "k is how many to find, 1 or more; not 0"),
-        (np.ones(384), {"k": 2.0}, "1 or more; not 2.0"),
+        (np.ones(384), {"k": 2.0}, "k is a whole number; not 2.0"),
         (np.ones(384), {"column": None}, "several columns of features; name one in column=: mean_6, cls_0"),
         (np.ones(384), {"column": "mean_5"}, "Unknown column of features 'mean_5'.*Did you mean 'mean_6'"),
         (np.ones(384), {"column": "text"}, "Unknown column of features 'text'"),
@@ -278,6 +298,11 @@ def test_texts_that_do_not_fit_the_column(model, banks):
         banks.search(("a river", "shore"), 1, "words_6", model)
     with pytest.raises(InputError, match="a vector already"):
         banks.search(np.ones(384), 1, "mean_6", model)
+    for query in (["a", "b"], None, b"x"):
+        with pytest.raises(InputError, match="A query is a vector, several of one width, a text, or"):
+            banks.search(query, 1, "mean_6", model)
+    with pytest.raises(InputError, match="model is a Model, as layerscope.load gives it; not 'foo'. Load it"):
+        banks.search("a river", 1, "mean_6", "foo")
 
 
 def test_another_model_is_refused(banks, tiny):

@@ -20,7 +20,10 @@ def test_several_side_by_side():
     figure.canvas.draw()
 
 
-def test_without_seaborn_the_message_names_the_extra(monkeypatch):
+def test_without_seaborn_the_message_names_the_packages(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "seaborn", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'layerscope\[plots\]'"):
+    with pytest.raises(
+        MissingExtraError,
+        match="pip install seaborn matplotlib$",
+    ):
         heat(TABLE, "x")

@@ -130,6 +130,28 @@ def test_a_folder_that_is_there_stays(model, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "new", "out"]
 
 
+def test_a_link_leads_to_the_folder_and_a_tilde_to_ones_own(model, tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    (tmp_path / "broken").symlink_to("new/deep")
+    for name in ("link", "broken"):
+        assert export(model, tmp_path / name) == tmp_path / name
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / name / "modules.json").is_file()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="loop cannot be written: "):
+        export(model, tmp_path / "loop")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert export(model, "~/mine") == tmp_path / "mine"
+    assert (tmp_path / "mine" / "modules.json").is_file()
+
+
+@pytest.mark.parametrize("out", [None, 5, b"out", "", [], " "])
+def test_what_is_no_folder(model, out):
+    with pytest.raises(InputError, match="^out is the folder to write; not "):
+        export(model, out)
+
+
 def test_a_network_that_cannot_be_cut_is_refused_and_nothing_is_left(tiny_folder, tmp_path):
     model = ls.load(tiny_folder("bert"), device="cpu")
     block = model.hf.base_model.encoder.layer[0]

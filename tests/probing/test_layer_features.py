@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import SkipTestWarning
 from sklearn.linear_model import RidgeClassifier
@@ -173,7 +174,7 @@ def test_tables_by_set_output(model):
 @pytest.mark.parametrize(
     ("feature", "texts", "message"),
     [
-        ("mean@1", "a text", "texts is to be a list of texts, not str 'a text'"),
+        ("mean@1", "a text", "X is to be a list of texts, not str 'a text'"),
         ("mean@1", ["a", 1], "Text 1 is int 1"),
         ("mean@1", [["a"]], "Text 0 is list"),
         ("words@1", ["a"], "LayerFeatures gives one vector a text, such as mean@-1; words@1 is many"),
@@ -184,6 +185,62 @@ def test_tables_by_set_output(model):
 def test_what_cannot_be(model, feature, texts, message):
     with pytest.raises(InputError, match=message):
         ls.LayerFeatures(feature, model).fit(texts)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cache": -1}, "cache is a whole number, at least 0; not -1"),
+        ({"cache": "x"}, "cache is a whole number, at least 0; not 'x'"),
+        ({"cache": None}, "cache is a whole number"),
+        ({"cache": 0.5}, "cache is a whole number"),
+        ({"model": 5}, "model is a Model, as layerscope.load gives it; not 5"),
+        ({"model": []}, "model is a Model.*not a list of 0"),
+        ({"long": "pad"}, "'pad'; known: window, cut, error"),
+        ({"feature": None}, "A feature is written as text"),
+    ],
+)
+def test_parameters_that_are_none(model, options, message):
+    features = ls.LayerFeatures(**{"model": model} | options)
+    for use in (features.fit, features.transform, features.fit_transform):
+        with pytest.raises(InputError, match=message):
+            use(["a"])
+
+
+def test_texts_that_can_be_read_only_once_are_read_once_or_refused(model):
+    features = ls.LayerFeatures("mean@1", model)
+    expected = of(model, "mean@1", TEXTS[:2])
+    for use in (features.fit_transform, features.transform, make_pipeline(features).fit_transform):
+        np.testing.assert_allclose(use(iter(TEXTS[:2])), expected, atol=1e-5)
+    with pytest.raises(InputError, match="X can be read only once, since it is a generator: give a list"):
+        features.fit(text for text in TEXTS)
+    used_up = map(str, TEXTS[:2])
+    features.transform(used_up)
+    for use in (features.transform, features.fit_transform):
+        with pytest.raises(InputError, match="X gives no texts: a map can be read only once, and may have"):
+            use(used_up)
+    assert features.transform([]).shape == (0, 384)
+
+
+def test_an_error_names_the_row_and_the_column_that_were_given(model):
+    texts = ["a", "b", "b", "a ghost " * 300]
+    for cache in (1 << 30, 0):
+        features = ls.LayerFeatures("mean@-1", model, long="error", cache=cache)
+        features.transform(["a"])
+        with pytest.raises(InputError, match="Row 3 of the corpus: The text has"):
+            features.transform(texts)
+        with pytest.raises(InputError, match="Row 3 of the corpus: cls_6: The text passed in"):
+            ls.LayerFeatures("cls@-1", model, cache=cache).transform(texts)
+
+
+def test_numbers_that_are_none_at_a_layer_that_was_not_asked_for_take_nothing_away(tiny_folder):
+    model = ls.load(tiny_folder("bert"), device="cpu")
+    expected = of(model, "mean@1", TEXTS[:3])
+    with torch.no_grad():
+        model.hf.base_model.encoder.layer[1].output.LayerNorm.weight.mul_(np.inf)
+    np.testing.assert_allclose(ls.LayerFeatures("mean@1", model).transform(TEXTS[:3]), expected, atol=1e-5)
+    with pytest.raises(ModelError, match="Row 0 of the corpus: mean_2 holds NaN or infinity"):
+        ls.LayerFeatures("mean@2", model).transform(TEXTS[:3])
 
 
 def test_a_feature_that_the_model_does_not_give(tiny):

@@ -1,5 +1,5 @@
 import json
-import sys
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 import layerscope as ls
-from layerscope.errors import InputError, MissingExtraError, ModelError
+from layerscope.errors import InputError, ModelError
 from layerscope.probing.sweep import default_features
 from layerscope.probing.swept import Result, Sweep
 from layerscope.reduce.feature import Feature
@@ -228,9 +228,14 @@ def test_features_that_the_model_does_not_give(tiny):
         ls.sweep(tiny("gpt2"), TEXTS, LABELS, ["cls@1"])
 
 
-def test_without_scikit_learn_the_message_names_the_extra(model, monkeypatch):
-    for name in [name for name in sys.modules if name.split(".")[0] == "sklearn"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'layerscope\[probes\]'"):
-        ls.sweep(model, TEXTS, LABELS)
+def test_what_is_best_is_said_in_a_line(model):
+    found = ls.sweep(model, TEXTS, LABELS, ["mean@1", "mean@6"], folds=2)
+    assert re.fullmatch(
+        r"Result\('mean@[16]': [01]\.\d{3} ± 0\.\d{3}, deepest layer [16], width 384\)", repr(found.best)
+    )
+
+
+@pytest.mark.parametrize("given", [5, {"mean@1": 1}, {"mean@1"}])
+def test_features_are_a_list(model, given):
+    with pytest.raises(InputError, match="features is a list or text; not"):
+        ls.sweep(model, TEXTS, LABELS, given)

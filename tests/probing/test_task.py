@@ -13,7 +13,10 @@ def test_what_labels_make_by_themselves():
     assert Task.of(np.array([1.0, 2.0] * 5), None).name == "classify"
     found = Task.of(np.array([1.5, 2.0] * 5), None)
     assert (found.name, found.scoring) == ("regress", "r2")
-    assert Task.of(np.array(["1.5", "2"] * 5), None).name == "regress"  # as a file of text has them
+    assert Task.of(np.array(["1.5", "2"] * 5), None, name="regress").labels.tolist() == [1.5, 2.0] * 5
+    assert (
+        Task.of(np.array(["1.1", "1.10"] * 5), None, name="classify").labels.tolist() == ["1.1", "1.10"] * 5
+    )
     assert Task.of(np.array(["1", "2"] * 5), None).name == "classify"
     assert (
         Task.of(np.array(["a", "b"] * 5), None, folds=np.int64(3), scoring="f1_macro").scoring == "f1_macro"
@@ -48,10 +51,13 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
             {},
             "If the labels are numbers to predict, say task='regress'",
         ),
+        (["1.1", "1.10"] * 9, {}, "numbers that are written as text, such as '1.1': say task='regress'"),
         ([0.5, 1.5], {}, "There are 2 examples, fewer than the 5 folds"),
         (["a", "b"] * 9, {"folds": 1}, "folds is a whole number, at least 2; not 1"),
         (["a", "b"] * 9, {"name": "rank"}, "'rank'.*classify"),
         (["a", "b"] * 9, {"scoring": "acuracy"}, "'acuracy'.*accuracy"),
+        (["a", "b"] * 9, {"scoring": "foo"}, "^Unknown scoring 'foo'; known: accuracy, .{,400} more.$"),
+        ([0.5] * 23 + [0.6], {}, "23 of the 24 labels are 0.5: what one fold learns from has one label only"),
         (["a", "b"] * 9, {"name": "regress"}, "To regress, labels are numbers"),
         ([0.5, np.inf] * 9, {"name": "regress"}, "To regress, labels are numbers; some of these are not"),
         (["a", "b"] * 9, {"seed": -1}, "seed is a whole number, at least 0; not -1"),

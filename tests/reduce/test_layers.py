@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from layerscope.errors import InputError
@@ -18,6 +19,8 @@ from layerscope.reduce.layers import resolve_layer, resolve_layers
         ([12, 0, -1], (0, 12)),
         (range(2), (0, 1)),
         ((), ()),
+        (np.array([3, 0]), (0, 3)),
+        (np.array(3), (3,)),
     ],
 )
 def test_layers_are_counted_from_0_in_order_once(written, expected):

@@ -11,11 +11,12 @@ from layerscope.analysis.blocks import bert, gpt2, llama
 from layerscope.analysis.blocks.passage import Passage, passage
 from layerscope.analysis.blocks.seen import norm
 from layerscope.analysis.blocks.step import Kind, Step, Steps, step
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.network.outputs import TOLERANCES
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Anatomy:
     steps: tuple[Step, ...]
     key_heads: tuple[int, ...]
 
+    @checked
     def step(self, name: str) -> Step:
         """A step by its name.
 
@@ -98,6 +100,7 @@ class Anatomy:
             index=pd.Index([one.name for one in self.steps], name="step"),
         )
 
+    @checked
     def head(self, head: int, step: str = "probabilities") -> pd.DataFrame:
         """One head's scores, masked scores or probabilities as a labelled table; rows are queries."""
         import pandas as pd
@@ -147,10 +150,12 @@ class Anatomy:
         return stream(
             {one.name: one.lengths for one in rows},
             added={"attention output", "down"},
-            title=f"{last_part(self.model)}, layer {self.layer}: {len(self.tokens)} tokens through the block",
+            title=f"{last_part(self.model)}, layer {self.layer}: "
+            f"{counted(len(self.tokens), 'token')} through the block",
             ax=ax,
         )
 
+    @checked
     def plot_head(self, head: int, step: str = "probabilities", ax: Axes | None = None) -> Axes:
         """One head's scores or probabilities as a heat map; rows are queries."""
         from layerscope.plots.heat import heat
@@ -171,6 +176,7 @@ class Anatomy:
         )
 
 
+@checked
 def anatomy(model: Model, text: str, layer: int = -1, pair: str | None = None) -> Anatomy:
     """Every step inside one block, and the proof that they add up.
 
@@ -211,7 +217,7 @@ def anatomy(model: Model, text: str, layer: int = -1, pair: str | None = None) -
         )
     if model.context_window is not None and len(tokens) > model.context_window:
         raise InputError(
-            f"The text has {len(tokens)} tokens; anatomy shows at most {model.context_window}, one window."
+            f"The text has {counted(len(tokens), 'token')}; anatomy shows at most {model.context_window}, one window."
         )
     through = passage(model, tokens, number, KINDS)
     seen = through.seen

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, brief, unknown
 from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS
 from layerscope.reduce.attention import one_head, units, without_sink
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.heads import MEASURES, measures
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.pooling import Array
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 from layerscope.text.encode import check_text
 from layerscope.text.tokens import Tokens
 
@@ -65,6 +67,7 @@ class Partners:
         return about | {"partners": self.rows.to_dict("records")}
 
 
+@checked
 def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials: bool = False) -> Partners:
     """For each token or word of a text the one that it attends to most, in every layer that was kept.
 
@@ -77,7 +80,7 @@ def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials
 
     Raises:
         InputError: an unknown unit or head.
-        ModelError: the trace has no attention.
+        ModelError: the trace has no attention, or one that holds NaN or infinity.
 
     >>> import layerscope as ls
     >>> trace = ls.load().run("Then I tried to find some way.", attention=True)
@@ -98,6 +101,7 @@ def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials
     _ = trace.attentions  # says why where there is none
     for layer in trace.attention_layers["attentions"]:
         weights = trace.attention(layer, head, unit).to_numpy()[np.ix_(own, own)]
+        check_finite(weights, (f"The attention of {brief(label)} at layer {layer}" for label in labels))
         best = weights.argmax(axis=1) if len(own) else own
         one = {"layer": layer, "position": own, "from": labels}
         other = {"to_position": own[best], "to": labels[best]}
@@ -123,6 +127,7 @@ class LayerAttention:
     labels: tuple[str, ...]
     weights: Array
 
+    @checked
     def table(self, head: int | str = "mean") -> pd.DataFrame:
         """[query, key] of one head, from 0, or "mean" or "max" over all."""
         import pandas as pd
@@ -135,6 +140,7 @@ class LayerAttention:
         about = {"model": self.model, "layer": self.layer, "unit": self.unit}
         return about | {"labels": list(self.labels), "weights": self.weights.tolist()}
 
+    @checked
     def plot(self, head: int | str = "mean", ax: Axes | None = None) -> Axes:
         """A heat map with its numbers: queries down, keys across."""
         from layerscope.plots.heat import heat
@@ -153,6 +159,7 @@ class LayerAttention:
         )
 
 
+@checked
 def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttention:
     """The attention of all heads of one layer, to look at them side by side.
 
@@ -163,7 +170,7 @@ def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttent
 
     Raises:
         InputError: a layer without attention, an unknown unit, or a text without tokens.
-        ModelError: the trace has no attention.
+        ModelError: the trace has no attention, or one that holds NaN or infinity.
 
     >>> import layerscope as ls
     >>> found = ls.attention(ls.load().run("Seeing is believing.", attention=True), layer=3)
@@ -175,6 +182,9 @@ def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttent
         raise InputError("The text has no tokens, so there is no attention to look at.")
     weights = [trace.attention(layer, head, unit).to_numpy() for head in range(heads)]
     number = resolve_layer(layer, trace.num_layers)
+    check_finite(
+        np.stack(weights), (f"The attention of layer {number}, head {head}," for head in range(heads))
+    )
     return LayerAttention(trace.model, number, unit, units(trace.tokens, unit).labels, np.stack(weights))
 
 
@@ -210,6 +220,7 @@ class Heads:
         about = {"model": self.model, "texts": self.texts, "queries": self.queries}
         return about | {"heads": self.table().to_dict("records")}
 
+    @checked
     def plot(self, measure: str = "entropy", ax: Axes | None = None) -> Axes:
         """One measure as a heat map, layers down, heads across."""
         from layerscope.plots.attention import layers_by_heads
@@ -218,10 +229,11 @@ class Heads:
             raise unknown("measure", measure, MEASURES)
         table = self.table().pivot(index="layer", columns="head", values=measure)
         high = float(table.to_numpy().max()) if measure in ("entropy", "distance") else 1.0
-        title = f"{last_part(self.model)}, {self.texts:,} texts"
+        title = f"{last_part(self.model)}, {counted(self.texts, 'text')}"
         return layers_by_heads(table, title, MEASURES[measure], high, ax)
 
 
+@checked
 def heads(
     model: Model,
     texts: Any,
@@ -264,6 +276,9 @@ def heads(
     sums = np.zeros(())
     with shown(progress, corpus.count, what="Measuring") as bar:
         for trace, _ in attended(model, ((tokens, None) for tokens in _tokenised(model, corpus)), long):
+            check_finite(
+                trace.attentions, (f"The attention of text {count}, layer {k}," for k in trace.layers)
+            )
             found = measures(trace.attentions, trace.tokens.special_mask)
             sums, layers = sums + found.sum(axis=-1), trace.attention_layers["attentions"]
             count, queries = count + 1, queries + found.shape[-1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.extraction.cells import check_features
@@ -15,8 +16,9 @@ from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS, Streamed, stream
 from layerscope.reduce.cosine import cosine_of_pairs
 from layerscope.reduce.feature import Feature
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import POOLER, UNPOOLED, Array
-from layerscope.shown import last_part, shorten
+from layerscope.shown import counted, last_part, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +69,7 @@ class Drift:
             }
         )
 
+    @checked
     def summary(self, against: str = "static") -> pd.DataFrame:
         """One row a layer: count, mean, standard deviation and quartiles over the texts.
 
@@ -99,6 +102,7 @@ class Drift:
             "pooler": None if self.pooler is None else self.pooler.tolist(),
         }
 
+    @checked
     def plot(self, against: str = "static", ax: Axes | None = None) -> Axes:
         """Violins: for each layer how the texts are spread; the line inside joins the medians.
 
@@ -112,7 +116,7 @@ class Drift:
         steps = range(1, values.shape[1] + 1)
         return violins(
             {str(k) if against == "static" else f"{k - 1}→{k}": values[:, k - 1] for k in steps},
-            title=f"{last_part(self.model)}: {len(self.names):,} texts, {self.pooling} pooling",
+            title=f"{last_part(self.model)}: {counted(len(self.names), 'text')}, {self.pooling} pooling",
             xlabel="layer" if against == "static" else "step",
             ylabel=f"cosine with {AGAINST[against]}",
             ax=ax,
@@ -124,6 +128,7 @@ class Drift:
         return self.static if against == "static" else self.previous
 
 
+@checked
 def drift(
     model: Model,
     texts: Any,
@@ -152,7 +157,7 @@ def drift(
 
     Raises:
         InputError: no texts, or one that cannot be run.
-        ModelError: a pooling that the model does not give.
+        ModelError: a pooling that the model does not give; or it gives NaN or infinity.
 
     >>> import layerscope as ls
     >>> found = ls.drift(ls.load(), ["Seeing is believing.", "A ghost."])
@@ -202,10 +207,12 @@ def _ends(model: Model) -> tuple[Feature, ...]:
 
 def _to_pooler(block: Streamed, static: str, pooler: str) -> Array:
     """[text], NaN for texts in several windows."""
-    found = cosine_of_pairs(
-        np.asarray(block.columns[static].values), np.asarray(block.columns[pooler].values)
-    )
-    found[list(block.columns[pooler].empty)] = np.nan
+    first, last = (np.asarray(block.columns[name].values) for name in (static, pooler))
+    whole = np.setdiff1d(np.arange(len(first)), list(block.columns[pooler].empty))
+    for values, what in ((first, "[CLS] at layer 0"), (last, "the pooler output")):
+        check_finite(values[whole], (f"Row {block.rows.start + row} of the corpus: {what}" for row in whole))
+    found = np.full(len(first), np.nan, dtype=np.float32)
+    found[whole] = cosine_of_pairs(first[whole], last[whole])
     return found
 
 

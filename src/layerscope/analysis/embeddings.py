@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from layerscope.errors import InputError, ModelError
+from layerscope.arguments import checked
+from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.capture import Side, evaluation, observe, tensors
 from layerscope.network.inputs import inputs_of
 from layerscope.network.outputs import as_array
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
 
@@ -58,6 +60,7 @@ class EmbeddingParts:
         return pd.DataFrame(lengths, index=pd.Index(self.tokens.strings, name="token"))
 
 
+@checked
 def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingParts:
     """The parts of the input embedding, their sum, and the layer 0 that follows from it.
 
@@ -98,6 +101,7 @@ def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingPar
         total = torch.stack(list(parts.values())).sum(dim=0)
         after = _put_through(model, total, modules)
     value = list(after.values())[-1] if after else total
+    check_finite(as_array(output), (f"Layer 0 of token {brief(string)}" for string in tokens.strings))
     difference = _difference(model, parts, value, output)
     return EmbeddingParts(
         tokens=tokens,

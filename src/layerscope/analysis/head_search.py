@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from layerscope.analysis.attention import attended
 from layerscope.analysis.dependencies import OFFSETS, Counts, Tally, asked_of_heads, dependencies
+from layerscope.arguments import check_count, checked
 from layerscope.corpus.conllu import Sentence, read_conllu
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, brief, unknown
 from layerscope.extraction.progress import shown
 from layerscope.reduce.heads import DIRECTIONS
 from layerscope.reduce.layers import listed
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +81,7 @@ class HeadSearch:
 
         return pd.DataFrame(map(self._best, range(len(self.relations))))
 
+    @checked
     def head(self, layer: int, head: int) -> pd.DataFrame:
         """What one head does: a row a relation and direction, the most accurate first; columns as in `table`."""
         import pandas as pd
@@ -102,9 +104,13 @@ class HeadSearch:
         """What one should know before reading the numbers."""
         found = []
         if self.rare:
-            found.append(f"{self.rare} relations with fewer than {self.minimum} dependents are left out.")
+            fewer = f"with fewer than {counted(self.minimum, 'dependent')}"
+            found.append(f"{counted(self.rare, 'relation')} {fewer} {_are(self.rare)} left out.")
         if self.too_long:
-            found.append(f"{self.too_long} sentences do not fit the context window and are left out.")
+            fit = "does not fit" if self.too_long == 1 else "do not fit"
+            found.append(
+                f"{counted(self.too_long, 'sentence')} {fit} the context window and {_are(self.too_long)} left out."
+            )
         if self.is_causal:
             found.append(
                 f"Words of {self.model} attend to earlier words only: from the dependent, only head words before "
@@ -129,6 +135,7 @@ class HeadSearch:
             **{name: getattr(self, name).tolist() for name in arrays},
         }
 
+    @checked
     def plot(self, relation: str = ALL, direction: str | None = None, ax: Axes | None = None) -> Axes:
         """The accuracy of every head for one relation, layers down, heads across.
 
@@ -148,6 +155,7 @@ class HeadSearch:
         )
         return layers_by_heads(table, title, "accuracy", 1.0, ax)
 
+    @checked
     def accuracies(self, relation: str, direction: str) -> pd.DataFrame:
         """[layer, head]: the accuracy of every head for one of `relations`, in one of `DIRECTIONS`."""
         import pandas as pd
@@ -160,6 +168,7 @@ class HeadSearch:
         layers = pd.Index(self.layers, name="layer")
         return pd.DataFrame(values, layers, pd.RangeIndex(values.shape[1], name="head"))
 
+    @checked
     def best(self, relation: str) -> dict[str, Any]:
         """The row of `table` for one relation."""
         if relation not in self.relations:
@@ -185,6 +194,7 @@ class HeadSearch:
         }
 
 
+@checked
 def head_search(
     model: Model,
     source: str | Path | Iterable[Sentence],
@@ -229,11 +239,10 @@ def head_search(
     >>> ls.head_search(ls.load(), [sentence], minimum=1).best("det")["offset"]
     1
     """
-    if minimum < 1 or (limit is not None and limit < 1):
-        raise InputError(
-            f"minimum and limit are whole numbers, at least 1; not minimum={minimum!r}, limit={limit!r}."
-        )
-    sentences = read_conllu(source) if isinstance(source, str | Path) else source
+    check_count("minimum", minimum)
+    if limit is not None:
+        check_count("limit", limit)
+    sentences = read_conllu(source) if isinstance(source, str | Path) else map(_sentence, source)
     tallies: dict[str, Tally] = {}
     too_long: list[Sentence] = []
     count = 0
@@ -247,7 +256,8 @@ def head_search(
     frequent = [name for name, tally in tallies.items() if tally.counts.max() >= minimum]
     if not frequent:
         raise InputError(
-            f"No relation has {minimum} dependents in {count} sentences; give more of them, or a lower minimum."
+            f"No relation has {counted(minimum, 'dependent')} in {counted(count, 'sentence')}; give more of them, or a "
+            "lower minimum."
         )
     frequent.sort(key=lambda name: (-tallies[name].total, name))
     kept = [reduce(add, tallies.values()), *(tallies[name] for name in frequent)]
@@ -271,3 +281,15 @@ def head_search(
         offsets=OFFSETS[by_offset.argmax(axis=-1)],
         baseline=by_offset.max(axis=-1) / enough,
     )
+
+
+def _sentence(given: Any) -> Sentence:
+    if not isinstance(given, Sentence):
+        raise InputError(
+            f"source is a CoNLL-U file, or a list of sentences of one; {brief(given)} is no sentence."
+        )
+    return given
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from layerscope.analysis.predictions import Ids, beginning, proven, read
-from layerscope.errors import InputError, ModelError
+from layerscope.arguments import check, checked
+from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.batching import Item
 from layerscope.network.head import Head
 from layerscope.network.windows import windows
 from layerscope.reduce.pooling import Array
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
 
@@ -77,6 +78,7 @@ class Lens:
         differs = self.top_ids[:, :, 0] != self.answer_ids
         return np.where(differs.any(axis=0), len(differs) - np.argmax(differs[::-1], axis=0), 0)
 
+    @checked
     def table(self, position: int | None = None) -> pd.DataFrame:
         """One row a layer and position, or the layers of one position.
 
@@ -116,6 +118,7 @@ class Lens:
             columns=pd.RangeIndex(positions, name="position"),
         )
 
+    @checked
     def candidates(self, position: int) -> pd.DataFrame:
         """The k most probable tokens of each layer at one position: columns layer, rank, token, probability."""
         import pandas as pd
@@ -191,7 +194,7 @@ class Lens:
         count = len(self.tokens)
         if not -count <= position < count:
             raise InputError(
-                f"Position {position} is not there: the text has {count} tokens, 0 to {count - 1}."
+                f"Position {position} is not there: the text has {counted(count, 'token')}, 0 to {count - 1}."
             )
         return position % count
 
@@ -245,6 +248,7 @@ def lens(trace: Trace, k: int = 10) -> Lens:
 
 def _checked(trace: Trace, k: int) -> Model:
     """The model of a trace that the lens can look through."""
+    check("trace", trace, "Trace")
     if trace.network is None:
         raise InputError(
             f"This trace was pickled, and so parted from {trace.model}; for the lens, run its text again."
@@ -272,7 +276,7 @@ def _checked(trace: Trace, k: int) -> Model:
             "run without layers=."
         )
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= model.vocab_size:
-        raise InputError(f"k is how many tokens to keep, 1 to {model.vocab_size:,}; not {k!r}.")
+        raise InputError(f"k is how many tokens to keep, 1 to {model.vocab_size:,}; not {brief(k)}.")
     if not len(trace.tokens):
         raise InputError("The text has no tokens, so that there is no position to look at.")
     return model

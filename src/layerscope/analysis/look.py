@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.analysis.attention import partners
+from layerscope.arguments import check_count, checked
 from layerscope.errors import InputError, ModelError
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
@@ -72,6 +74,7 @@ class Look:
         }
 
 
+@checked
 def look(model: Model, text: str, pair: str | None = None, layers: Layers | None = None, k: int = 5) -> Look:
     """Look at a text: one pass, everything that a person would want to see first.
 
@@ -83,10 +86,9 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
 
     Raises:
         InputError: the text does not fit the context window, or a layer does not exist.
-        ModelError: `layers` were named, and the model's attention cannot be read.
+        ModelError: `layers` were named, and the model's attention cannot be read; or it gives NaN or infinity.
     """
-    if k < 1:
-        raise InputError(f"k is how many predictions to show, at least 1; not {k}.")
+    check_count("k", k)
     chosen = None if layers is None else resolve_layers(layers, model.num_layers)
     if chosen is not None and max(chosen, default=0) == 0:
         raise InputError(
@@ -98,6 +100,9 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
         raise lacking
     trace = model.run(
         text, pair, attention=lacking is None, logits=has_logits, long="error" if lacking else "window"
+    )
+    check_finite(
+        trace.hidden_states, (f"Layer {layer} of {model.name} for this text" for layer in trace.layers)
     )
     return Look(
         model=model.name,

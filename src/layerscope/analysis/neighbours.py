@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.network.matrices import Matrix, are_tied, input_matrix, output_matrix
 from layerscope.reduce.pooling import Array
 from layerscope.shown import last_part, shorten
+from layerscope.text.encode import check_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +98,7 @@ class Neighbours:
         )
 
 
+@checked
 def neighbours(
     model: Model, query: str | int | ArrayLike, k: int = 10, matrix: str = "input", metric: str = "cosine"
 ) -> Neighbours:
@@ -204,6 +207,7 @@ def _no_row(model: Model, one: int, rows: str) -> str:
 
 def _read(model: Model, text: str, used: NDArray[np.int64]) -> tuple[int, ...]:
     """The tokens that a string means."""
+    check_text(text, "The query")
     strings = model.vocabulary.strings(used)
     pieces = tuple(model.vocabulary.ids([text])[0])
     for reading in (text, f" {text}"):

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.analysis.uses import Use, Uses, uses_in_features, uses_in_texts
+from layerscope.arguments import checked
 from layerscope.errors import InputError
 from layerscope.extraction.features import Features
 from layerscope.reduce.cosine import cosine
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.separation import separation, spread
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
+from layerscope.text.labels import check_distinct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,8 +35,9 @@ class Senses(Uses):
 
     @property
     def is_labelled(self) -> bool:
-        """Whether it is known which sense each use has."""
-        return self.uses[0].label is not None
+        """Whether there are senses to tell apart: a label for each use, and one that several have."""
+        labels = [use.label for use in self.uses]
+        return labels[0] is not None and len(set(labels)) < len(labels)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,6 +57,7 @@ class Senses(Uses):
         places = {"row": [use.row for use in self.uses], "context": [use.context for use in self.uses]}
         return pd.DataFrame(places, index=pd.Index(self.names, name="use"))
 
+    @checked
     def similarity(self, layer: int = -1) -> pd.DataFrame:
         """[use, use]: the cosine of every use with every other at a layer, labelled by `names`."""
         import pandas as pd
@@ -65,11 +69,11 @@ class Senses(Uses):
     def table(self) -> pd.DataFrame:
         """One row a layer.
 
-        With labels: `silhouette`, the mean over the uses (Rousseeuw 1987; cosine distance; 0 for the only use
-        of a label); `accuracy`, the share of uses whose nearest other use has their label (leave-one-out;
-        equally near ones share the vote, and the only use of a label is always wrong); `within` and `between`,
-        the mean cosine of two uses with the same label and with different ones. Without labels: `mean`, `min`
-        and `max` of the cosine of two uses.
+        With labels that several uses have: `silhouette`, the mean over the uses (Rousseeuw 1987; cosine distance; 0
+        for the only use of a label); `accuracy`, the share of uses whose nearest other use has their label
+        (leave-one-out; equally near ones share the vote, and the only use of a label is always wrong); `within` and
+        `between`, the mean cosine of two uses with the same label and with different ones. Without labels, or where
+        each use has its own: `mean`, `min` and `max` of the cosine of two uses.
         """
         return self._table.copy()
 
@@ -78,10 +82,12 @@ class Senses(Uses):
         """The layer that tells the senses apart best: the highest silhouette; of equal ones the lower layer.
 
         Raises:
-            InputError: there are no labels.
+            InputError: there are no labels that several uses have.
         """
         if not self.is_labelled:
-            raise InputError("Which layer tells senses apart best is known only with labels=.")
+            raise InputError(
+                "Which layer tells senses apart best is known only with labels= that several uses have."
+            )
         return self.layers[int(self._table["silhouette"].argmax())]
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,6 +102,7 @@ class Senses(Uses):
             "best": self.best if self.is_labelled else None,
         }
 
+    @checked
     def plot(self, ax: Axes | None = None) -> Axes:
         """Curves by layer: silhouette and accuracy; without labels the mean cosine, shaded from min to max."""
         from layerscope.plots.curves import curves
@@ -114,6 +121,7 @@ class Senses(Uses):
             ax=ax,
         )
 
+    @checked
     def heat(self, layer: int | None = None, ax: Axes | None = None) -> Axes:
         """The similarity of the uses at a layer as a heat map with its numbers, uses of a label side by side.
 
@@ -128,8 +136,8 @@ class Senses(Uses):
 
         if len(self.uses) > _MOST:
             raise InputError(
-                f"A heat map has room for {_MOST} uses; there are {len(self.uses):,}. Give fewer texts, or take "
-                "similarity(layer)."
+                f"A heat map has room for {_MOST} uses; there are {len(self.uses):,}. Give fewer texts, or take the "
+                "numbers as they are."
             )
         layer = self._chosen(layer)
         table = self.similarity(layer)
@@ -163,10 +171,14 @@ class Senses(Uses):
 
     def _title(self) -> str:
         labels = {use.label for use in self.uses}
-        uses = f"{len(self.uses):,} uses of “{self.word}”" + f" in {len(labels)} senses" * self.is_labelled
+        uses = (
+            f"{counted(len(self.uses), 'use')} of “{self.word}”"
+            + f" in {len(labels)} senses" * self.is_labelled
+        )
         return f"{uses}, {last_part(self.model)}"
 
 
+@checked
 def senses(
     model: Model | Features,
     word: str,
@@ -194,7 +206,7 @@ def senses(
 
     Raises:
         InputError: the word is nowhere, or only once; labels that do not fit: not one for each text, none
-            for a use, the same for all uses, or a different one for each.
+            for a use, the same for all uses, or two that look alike.
         ModelError: the model gives NaN or infinity.
 
     >>> import layerscope as ls
@@ -225,15 +237,13 @@ def _check(word: str, uses: tuple[Use, ...]) -> None:
         raise InputError(
             f"{word!r} is there only once, in row {uses[0].row}: there is nothing to compare with."
         )
-    if uses[0].label is None:
+    labels = [use.label for use in uses if use.label is not None]
+    if not labels:
         return
-    counts = Counter(use.label for use in uses)
+    check_distinct(labels, "label")
+    counts = Counter(labels)
     if len(counts) == 1:
         raise InputError(
             f"All {len(uses):,} uses of {word!r} have the label {uses[0].label!r}; senses are told apart by two "
             "labels or more. Leave labels= out to compare the uses."
-        )
-    if len(counts) == len(uses):
-        raise InputError(
-            f"Each of the {len(uses):,} uses of {word!r} has a label of its own; some label needs two uses."
         )

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerscope.errors import InputError, unknown
+from layerscope.arguments import checked
+from layerscope.errors import InputError, brief, unknown
 from layerscope.reduce.cosine import cosine
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
 from layerscope.text.encode import list_of_texts
 from layerscope.text.tokens import Tokens
@@ -25,6 +27,7 @@ UNITS = ("text", "word", "token")
 _CHUNK = 256
 
 
+@checked
 def similarity(
     model: Model,
     a: str | Tokens | Iterable[str | Tokens],
@@ -51,6 +54,7 @@ def similarity(
 
     Raises:
         InputError: several texts where words or tokens were asked for, or an unknown unit or pooling.
+        ModelError: the model gives NaN or infinity.
 
     >>> import layerscope as ls
     >>> table = ls.similarity(ls.load(), ["an apple", "an orange"], "a fruit")
@@ -66,6 +70,7 @@ def similarity(
     return table(labels, vectors, *_vectors(model, seconds, unit, layer, pooling))
 
 
+@checked
 def compare(
     model: Model, a: str, b: str, layer: int = -1, pooling: str = "mean"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -83,9 +88,15 @@ def compare(
 
 
 def table(rows: Sequence[str], a: Array, columns: Sequence[str], b: Array) -> pd.DataFrame:
-    """The cosine of every pair as a labelled table."""
+    """The cosine of every pair of vectors as a labelled table.
+
+    Raises:
+        ModelError: a vector holds NaN or infinity; the message says of what.
+    """
     import pandas as pd
 
+    for names, vectors in ((rows, a), (columns, b)):
+        check_finite(vectors, (f"The vector of {brief(name)}, number {n}," for n, name in enumerate(names)))
     return pd.DataFrame(cosine(a, b), index=pd.Index(rows), columns=pd.Index(columns))
 
 

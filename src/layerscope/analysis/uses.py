@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import Rows, in_ranges
-from layerscope.errors import AlignmentError, InputError, ModelError, NotFoundError
+from layerscope.errors import AlignmentError, InputError, NotFoundError
 from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS, stream
 from layerscope.extraction.vectors import Passed
 from layerscope.reduce.feature import Feature
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
-from layerscope.text.encode import check_text, list_of_texts
+from layerscope.shown import counted
+from layerscope.text.encode import check_text
+from layerscope.text.labels import listed
 from layerscope.text.tokens import Tokens
 from layerscope.text.words import find_phrase, unicode_words, word_boundaries
 
@@ -35,6 +38,9 @@ _AROUND = 15
 
 # Of texts without the word, so many different words are kept for the message, and so many shown.
 _SEEN, _SHOWN = 50_000, 5
+
+# Letters that a word must have for one that differs by a letter to be near, and letters of an ending at the most.
+_STEM, _ENDING = 4, 3
 
 _WORDS = "words"
 
@@ -109,11 +115,7 @@ def uses_in_texts(
                     uses.append(use)
     finder.check_end(len(uses))
     stacked = np.stack(vectors)
-    if not np.isfinite(stacked).all():
-        row = uses[int(np.flatnonzero(~np.isfinite(stacked).all(axis=(1, 2)))[0])].row
-        raise ModelError(
-            f"{model.name} gives NaN or infinity for row {row} of {corpus.name}. Load it in float32."
-        )
+    check_finite(stacked, (f"Row {use.row} of {corpus.name}: {word!r}" for use in uses))
     return Uses(
         word=word,
         model=model.name,
@@ -156,9 +158,9 @@ def uses_in_features(features: Features, word: str, labels: Any) -> Uses:
         places.setdefault(use.row, []).append((len(uses), item))
         uses.append(use)
     finder.check_end(len(uses))
-    vectors = np.full(
-        (len(uses), len(layers), features.columns[columns[layers[0]]].width), np.nan, np.float32
-    )
+    width = features.columns[columns[layers[0]]].width
+    vectors = np.empty((len(uses), len(layers), width), np.float32)
+    has_vector = np.zeros((len(uses), len(layers)), dtype=bool)
     for place, layer in enumerate(layers):
         for start, batch in features.stored.around(places, _ROWS, [columns[layer]]):
             for row in range(start, start + len(batch)):
@@ -166,8 +168,10 @@ def uses_in_features(features: Features, word: str, labels: Any) -> Uses:
                     cell = batch.column(0)[row - start]
                     if cell.is_valid and cell.values[item].is_valid:
                         vectors[number, place] = cell.values[item].values.to_numpy()
-    there = np.flatnonzero(np.isfinite(vectors).all(axis=(1, 2)))
+                        has_vector[number, place] = True
+    there = np.flatnonzero(has_vector.all(axis=1))
     finder.check_end(len(there))
+    check_finite(vectors[there], (f"Row {uses[use].row} of {name}: {word!r}" for use in there))
     return Uses(
         word=word,
         model=str(features.manifest.about["model"]["name"]),
@@ -203,7 +207,8 @@ class _Finder:
         self.passing: deque[list[Use]] = deque()
         self._word, self._where = word, where
         self._is_labelled = labels is not None
-        self._labels = None if labels is None or isinstance(labels, str) else list_of_texts(labels, "labels")
+        self._labels = None if labels is None or isinstance(labels, str) else listed(labels, "labels")
+        self._kinds: set[bool] = set()
         self._row = 0
         self._seen: dict[str, None] = {}
         self._num_found = 0
@@ -252,9 +257,11 @@ class _Finder:
         """Raise if what was looked for is not there, once all rows were read."""
         self._check_labels(self._row)
         if not self._num_found:
-            near = difflib.get_close_matches(self._word, self._seen, n=_SHOWN, cutoff=0.6)
+            near = [word for word in self._seen if _is_near(self._word.casefold(), word.casefold())][:_SHOWN]
             hint = f" Near to it are: {', '.join(map(repr, near))}." if near else ""
-            raise InputError(f"{self._word!r} is in none of the {self._row:,} texts of {self._where}.{hint}")
+            raise InputError(
+                f"{self._word!r} is in none of the {counted(self._row, 'text')} of {self._where}.{hint}"
+            )
         if not num_uses:
             raise InputError(
                 f"{self._word!r} is there {self._num_found:,} times in {self._where}, but never has a vector of "
@@ -265,7 +272,7 @@ class _Finder:
     def _check_labels(self, count: int) -> None:
         if self._labels is not None and len(self._labels) != count:
             raise InputError(
-                f"There are {count:,} texts and {len(self._labels):,} labels; each text needs one."
+                f"There are {counted(count, 'text')} and {counted(len(self._labels), 'label')}; each text needs one."
             )
 
     def _read_label(self, label: Any, row: int) -> str | None:
@@ -277,4 +284,26 @@ class _Finder:
             raise InputError(
                 f"Row {row} of {self._where} has the word, but no label; give it one, or leave it out."
             )
-        return str(label)
+        self._kinds.add(isinstance(label, str))
+        if len(self._kinds) > 1:
+            raise InputError("The labels are partly text and partly numbers; make them one or the other.")
+        is_whole = isinstance(label, float) and label.is_integer()  # as a table with gaps has whole numbers
+        return str(int(label) if is_whole else label)
+
+
+def _is_near(word: str, other: str) -> bool:
+    """Whether one is the other with one letter more, less or another, with two exchanged, or with another ending."""
+    start = _common(word, other)
+    end = _common(word[start:][::-1], other[start:][::-1])
+    rest, others = word[start : len(word) - end], other[start : len(other) - end]
+    if len(rest) == 2 and rest == others[::-1]:
+        return True
+    if min(len(word), len(other)) < _STEM:
+        return False
+    is_form = min(len(word), len(other)) == start and abs(len(word) - len(other)) <= _ENDING
+    return is_form or max(len(rest), len(others)) <= 1
+
+
+def _common(word: str, other: str) -> int:
+    """How many letters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(word, other, strict=False)))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from layerscope import samples
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, ModelError
 from layerscope.extraction.stream import ROWS, stream
@@ -86,6 +87,7 @@ class Verification:
         )
 
 
+@checked
 def verify(model: Model, texts: Iterable[str] | None = None) -> Verification:
     """Compare what Layerscope gives for these texts with plain transformers, run now.
 

@@ -11,6 +11,7 @@ from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, TextArgument, read_layers, read_text, with_model
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
+from layerscope.shown import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,11 @@ def _heads(
         return
     from layerscope.view import terminal
 
-    show(terminal.heading(f"How each head attends, mean over {found.queries} tokens, special ones left out"))
+    show(
+        terminal.heading(
+            f"How each head attends, mean over {counted(found.queries, 'token')}, special ones left out"
+        )
+    )
     show(terminal.frame(table[table["layer"].isin(chosen)].set_index(["layer", "head"])))
 
 
@@ -159,7 +164,11 @@ def _search(
     from layerscope.view import terminal
 
     if relation is None:
-        show(terminal.heading(f"The head that finds each relation best, {found.sentences:,} sentences"))
+        show(
+            terminal.heading(
+                f"The head that finds each relation best, {counted(found.sentences, 'sentence')}"
+            )
+        )
         show(terminal.frame(found.table().set_index("relation")))
         return
     show(

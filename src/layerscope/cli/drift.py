@@ -11,6 +11,7 @@ from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json
 from layerscope.errors import InputError
+from layerscope.shown import counted
 
 NAME = "drift"
 EXAMPLES = """Examples:\n
@@ -56,7 +57,7 @@ def command(
     from layerscope.view import terminal
 
     for side, title in AGAINST.items():
-        show(terminal.heading(f"Cosine with {title}, {len(found.names):,} texts, {pooling} pooling"))
+        show(terminal.heading(f"Cosine with {title}, {counted(len(found.names), 'text')}, {pooling} pooling"))
         show(terminal.frame(found.summary(side)))
     if found.pooler is not None:
         show(terminal.heading("[CLS]: cosine of the static embedding with the pooler output"))

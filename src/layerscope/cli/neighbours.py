@@ -10,6 +10,7 @@ from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json
 from layerscope.errors import InputError
+from layerscope.shown import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,9 +86,9 @@ def _about(one: Neighbours) -> str:
     if one.computed_by:
         said.append(f"rows as {one.computed_by} computes them")
     if one.rows_unused:
-        said.append(f"{one.rows_unused:,} rows of no token left out")
+        said.append(f"{counted(one.rows_unused, 'row')} of no token left out")
     if one.rows_of_zeros:
-        said.append(f"{one.rows_of_zeros:,} rows of zeros left out")
+        said.append(f"{counted(one.rows_of_zeros, 'row')} of zeros left out")
     return "; ".join(said)
 
 

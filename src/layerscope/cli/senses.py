@@ -14,6 +14,7 @@ from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
+from layerscope.shown import counted
 
 if TYPE_CHECKING:
     from layerscope.analysis.senses import Senses
@@ -58,7 +59,7 @@ def command(
         return
     from layerscope.view import terminal
 
-    show(terminal.heading(f"{len(found.uses):,} uses of “{word}”, {found.model}"))
+    show(terminal.heading(f"{counted(len(found.uses), 'use')} of “{word}”, {found.model}"))
     show(terminal.frame(found.contexts().head(_LISTED)))
     show(terminal.heading(_meaning(found)))
     show(terminal.frame(found.table()))

@@ -12,6 +12,7 @@ from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
+from layerscope.shown import counted
 
 if TYPE_CHECKING:
     from layerscope.probing.swept import Sweep
@@ -100,7 +101,7 @@ def _print(found: Sweep) -> None:
     folds = len(found.baseline)
     show(
         terminal.heading(
-            f"{found.scoring} of a {found.probe} probe, {folds} folds, {found.num_examples:,} {found.unit}s"
+            f"{found.scoring} of a {found.probe} probe, {folds} folds, {counted(found.num_examples, found.unit)}"
         )
     )
     show(terminal.frame(found.table()))
@@ -110,7 +111,9 @@ def _print(found: Sweep) -> None:
         "baseline": f"{found.baseline.mean():.3f} (the most frequent label, or the mean)",
     }
     if found.left_out:
-        facts["left out"] = f"{found.left_out} {found.unit}s: the tokenizer drops them, or they were cut"
+        facts["left out"] = (
+            f"{counted(found.left_out, found.unit)}: the tokenizer drops them, or they were cut"
+        )
     facts["seconds"] = (
         f"{found.seconds['pass']:.0f} for the pass, {found.seconds['probing']:.0f} for the probes"
     )

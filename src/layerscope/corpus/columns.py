@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from layerscope.corpus.rows import Rows
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, brief, unknown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,7 +71,7 @@ def choose(source: Source, text: str | None, pair: str | None, id: str | None, k
         named = [name for name in (text if text != "text" else None, pair, *kept) if name is not None]
         if named:
             raise InputError(
-                f"{_upper(source.name)} is of plain texts: it has no columns, so no {named[0]!r}; "
+                f"{_upper(source.name)} is of plain texts: it has no columns, so no {brief(named[0])}; "
                 "give a table, or dicts."
             )
         return Used(text=None, pair=None, kept=())

@@ -10,7 +10,7 @@ from typing import Any
 
 from layerscope.corpus.files import STDIN, File
 from layerscope.corpus.lines import by_paragraph
-from layerscope.errors import InputError, MissingExtraError
+from layerscope.errors import InputError, missing
 
 Range = tuple[int, int]
 
@@ -69,7 +69,7 @@ def read_conllu(path: str | Path) -> Iterator[Sentence]:
         from conllu import parse_token_and_metadata
         from conllu.exceptions import ParseException
     except ImportError as error:
-        raise MissingExtraError("conllu", "treebanks") from error
+        raise missing("conllu") from error
     label = STDIN if str(path) == "-" else Path(path).name
     for block, line in by_paragraph(File(str(path), label)):
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerscope.arguments import checked
 from layerscope.corpus.columnar import from_arrow, from_parquet
 from layerscope.corpus.columns import Source, Used, choose
 from layerscope.corpus.delimited import from_delimited
@@ -64,6 +65,7 @@ class Corpus:
         return in_ranges(self._source.read(self._used, start, size), size)
 
 
+@checked
 def open_corpus(
     source: Any,
     *,

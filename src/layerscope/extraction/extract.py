@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import in_ranges, joined
 from layerscope.errors import InputError, unknown
@@ -34,6 +35,7 @@ _READ, _FIRST = 64, 256
 Engine = Callable[[Maker, Iterable[Todo], Folder, Callable[[Part], None], Passed], None]
 
 
+@checked
 def extract(
     model: Model,
     source: Any,

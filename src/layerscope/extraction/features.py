@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerscope.errors import InputError, MissingExtraError, StorageError, unknown
+from layerscope.arguments import checked
+from layerscope.errors import InputError, StorageError, missing, unknown
 from layerscope.extraction import manifest as manifests
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.manifest import Manifest
@@ -106,6 +107,7 @@ class Features:
         """All columns with their Arrow types."""
         return self.stored.schema
 
+    @checked
     def to_numpy(self, column: str) -> Array:
         """One column as an array: of a feature [row, width] in float32 or float16, as it is stored.
 
@@ -142,6 +144,7 @@ class Features:
                 own[:] = _vectors(cells, feature.width)
         return whole
 
+    @checked
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """All rows as a table in memory, or some columns of them; a vector is an array in its cell."""
         import pyarrow as pa
@@ -175,7 +178,7 @@ class Features:
         try:
             import datasets
         except ImportError as error:
-            raise MissingExtraError("datasets", "datasets") from error
+            raise missing("datasets") from error
         cache = Path(cache_dir or datasets.config.HF_DATASETS_CACHE).expanduser().resolve()
         if self.folder.is_local and cache.is_relative_to(Path(self.folder.root).resolve()):
             raise InputError(f"{cache} is in the folder of features, which holds only them: choose another.")
@@ -189,6 +192,7 @@ class Features:
         assert isinstance(made, datasets.Dataset)
         return made
 
+    @checked
     def batches(self, size: int = 1024, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows in order, at most `size` at once; no batch reaches over the end of a row group.
 
@@ -201,6 +205,7 @@ class Features:
         names = self._chosen(columns)
         return (batch for part in self.manifest.parts for batch in self.stored.batches(part, size, names))
 
+    @checked
     def search(
         self, query: Query, k: int = 10, column: str | None = None, model: Model | None = None
     ) -> Found:
@@ -242,6 +247,7 @@ class Features:
         return chosen
 
 
+@checked
 def open_features(out: str | PurePath) -> Features:
     """Features from their folder, finished or not; only its manifest is read, and nothing is locked or written.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO, Any
 
-from layerscope.errors import InputError, StorageError
+from layerscope.errors import InputError, StorageError, brief
 from layerscope.extraction import manifest as manifests
 from layerscope.extraction.manifest import Manifest
 from layerscope.extraction.part import Part
@@ -40,7 +40,7 @@ class Folder:
     def at(cls, place: str | PurePath) -> Folder:
         """The folder at a path or address; it need not be there yet."""
         if not isinstance(place, str | PurePath) or not str(place).strip():
-            raise InputError(f"The folder of features is a path or an address, not {place!r}.")
+            raise InputError(f"The folder of features is a path or an address, not {brief(place)}.")
         from fsspec.core import url_to_fs
 
         name = os.path.expanduser(str(place))

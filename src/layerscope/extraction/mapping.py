@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from layerscope.arguments import check, checked
 from layerscope.corpus.rows import Rows
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.cells import check_features, values
@@ -52,6 +53,7 @@ class FeatureMap:
         InputError, ModelError: as `extract`; and when called, a row that fails, since a batch has no place for errors.
     """
 
+    @checked
     def __init__(
         self,
         model: Model | str | Path,
@@ -62,6 +64,8 @@ class FeatureMap:
         dtype: str | None = None,
         long: str = "window",
     ) -> None:
+        if not isinstance(model, str | Path):
+            check("model", model, "Model")
         columns = {"text": text, "pair": pair}
         self._settings = Settings.of(features, columns, dtype=dtype, long=long, on_error="raise")
         if dtype == "auto":

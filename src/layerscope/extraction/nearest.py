@@ -48,17 +48,24 @@ class Nearest:
         self.places = np.concatenate([self.places, places[near]])[order]
 
 
-def take_in(nearest: Sequence[Nearest], stored: Array, places: NDArray[np.int64]) -> None:
-    """Compare vectors [n, width] with every query; places [n, 2] say where they are. Zeros are near to nothing."""
+def take_in(nearest: Sequence[Nearest], stored: Array, places: NDArray[np.int64]) -> int:
+    """Compare vectors [n, width] with every query; places [n, 2] say where they are.
+
+    Returns:
+        how many were left out, since they are near to nothing: zeros, and what holds NaN or infinity.
+    """
+    left_out = 0
     queries = np.stack([one.query for one in nearest]).astype(np.float32)
     step = max(1, min(_VECTORS, _COSINES // len(queries)))
     for start in range(0, len(stored), step):
         block = slice(start, start + step)
         scaled, lengths = unit(stored[block], np.float32)
         there = np.flatnonzero(lengths)
+        left_out += len(lengths) - len(there)
         cosines = queries @ scaled[there].T
         for one, own in zip(nearest, cosines, strict=True):
             one.add(own, stored[block][there], places[block][there])
+    return left_out
 
 
 def unit(vectors: Array, dtype: Any) -> tuple[Array, Array]:

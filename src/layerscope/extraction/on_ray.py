@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from layerscope.errors import InputError, MissingExtraError
+from layerscope.errors import InputError, missing
 from layerscope.extraction.crew import Crew, last_line
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.maker import Maker
@@ -81,7 +81,7 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise MissingExtraError("ray", "ray") from error
+        raise missing("ray[data]") from error
     return ray
 
 

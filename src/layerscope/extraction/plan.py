@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError
 from layerscope.extraction.job import Settings, batch_tokens, prepared
@@ -89,6 +90,7 @@ class Plan:
         }
 
 
+@checked
 def plan(
     model: Model,
     source: Any = None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from layerscope.errors import InputError
+from layerscope.errors import InputError, brief
 from layerscope.extraction.nearest import unit
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import UNPOOLED, Array
@@ -31,14 +31,9 @@ def query_vectors(features: Features, name: str, query: Query, model: Model | No
                 f"{features.manifest.about['model']['name']}: give model=."
             )
         query = _embedded(features, name, query, model)
-    elif model is not None:
+    given = _numbers(query)
+    if model is not None and not is_text:
         raise InputError("The query is a vector already; model= is for a text.")
-    try:
-        given = np.array(query, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"A query is a vector, several of one width, a text, or (text, word); not {type(query).__name__}."
-        ) from error
     width = features.columns[name].width
     if given.ndim not in (1, 2) or given.size == 0:
         raise InputError(f"A query is [width] or [query, width]; this one is of shape {given.shape}.")
@@ -50,6 +45,20 @@ def query_vectors(features: Features, name: str, query: Query, model: Model | No
     if not lengths.all():
         raise InputError("The query is a vector of zeros, which has no direction.")
     return scaled.reshape(given.shape)
+
+
+def _numbers(query: Any) -> Array:
+    """A query as float64 numbers, of whatever shape."""
+    try:
+        if np.asarray(query).dtype.kind not in "OUSV" and query is not None:
+            return np.array(query, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        pass  # a list of vectors of several widths, or nothing that has numbers
+    is_texts = isinstance(query, list | np.ndarray) and any(isinstance(one, str | tuple) for one in query)
+    hint = " Search for several texts one by one." if is_texts else ""
+    raise InputError(
+        f"A query is a vector, several of one width, a text, or (text, word); not {brief(query)}.{hint}"
+    )
 
 
 def _embedded(features: Features, name: str, query: Any, model: Model) -> Array:

@@ -38,11 +38,14 @@ class Found:
             cosine; "id" where the corpus has one; then "text" (and "pair"), or of words and tokens "word" or
             "token", "start", "end" (and "sequence") and "context".
         hits: the values by these names, the nearest first; where there are several queries, query by query.
+        left_out: how many rows, words or tokens could not be found, since they have no vector, or one that is near to
+            nothing: rows with an error, words without tokens, zeros, NaN.
     """
 
     column: str
     names: tuple[str, ...]
     hits: tuple[dict[str, Any], ...]
+    left_out: int
 
     def table(self) -> pd.DataFrame:
         """The hits as rows."""
@@ -52,7 +55,7 @@ class Found:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values."""
-        return {"column": self.column, "hits": [dict(hit) for hit in self.hits]}
+        return {"column": self.column, "hits": [dict(hit) for hit in self.hits], "left_out": self.left_out}
 
 
 def search(features: Features, query: Query, k: int, column: str | None, model: Model | None) -> Found:
@@ -62,12 +65,13 @@ def search(features: Features, query: Query, k: int, column: str | None, model: 
     name = _column(features, column)
     vectors = query_vectors(features, name, query, model)
     nearest = [Nearest(one, k) for one in np.atleast_2d(vectors)]
-    start = 0
+    start = left_out = 0
     for batch in features.batches(_ROWS, [name]):
-        stored, places = _flat(batch.column(0), features.columns[name])
-        take_in(nearest, stored, places + np.array([start, 0]))
+        stored, places, absent = _flat(batch.column(0), features.columns[name])
+        left_out += absent + take_in(nearest, stored, places + np.array([start, 0]))
         start += len(batch)
-    return _found(features, name, nearest, vectors.ndim == 2)
+    names, hits = _found(features, name, nearest, vectors.ndim == 2)
+    return Found(name, names, hits, left_out)
 
 
 def _column(features: Features, column: str | None) -> str:
@@ -79,23 +83,26 @@ def _column(features: Features, column: str | None) -> str:
     return column or known[0]
 
 
-def _flat(cells: pa.Array, column: Column) -> tuple[Array, NDArray[np.int64]]:
-    """The vectors that are there [n, width], and where [n, 2]: the row, and which of its words or tokens."""
+def _flat(cells: pa.Array, column: Column) -> tuple[Array, NDArray[np.int64], int]:
+    """The vectors that are there [n, width]; where [n, 2]: row, and number of word or token; and how many are not."""
     import pyarrow.compute as pc
 
-    lengths = np.ones(len(cells), dtype=np.int64)
+    lengths, absent = np.ones(len(cells), dtype=np.int64), 0
     if column.kind != "text":
+        absent = cells.null_count
         lengths = pc.fill_null(pc.list_value_length(cells), 0).to_numpy().astype(np.int64)
         cells = cells.flatten()
     rows = np.repeat(np.arange(len(lengths)), lengths)
     items = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     there = cells.is_valid().to_numpy(zero_copy_only=False)
     stored = np.asarray(cells.flatten().to_numpy(zero_copy_only=False)).reshape(-1, column.width)
-    return stored, np.stack([rows, items], axis=1)[there]
+    return stored, np.stack([rows, items], axis=1)[there], absent + int((~there).sum())
 
 
-def _found(features: Features, name: str, nearest: list[Nearest], several: bool) -> Found:
-    """What was found, with what is said of it; only the parts that it is in are read."""
+def _found(
+    features: Features, name: str, nearest: list[Nearest], several: bool
+) -> tuple[tuple[str, ...], tuple[dict[str, Any], ...]]:
+    """What is said of each hit, and the hits; only the parts that they are in are read."""
     kind = features.columns[name].kind
     unit = kind.removesuffix("s")
     texts = [field for field in ("text", "pair") if field in features.manifest.settings["schema"]]
@@ -116,7 +123,7 @@ def _found(features: Features, name: str, nearest: list[Nearest], several: bool)
                 )
                 hit["context"] = _context(hit, unit, texts)
             hits.append({field: hit[field] for field in names})
-    return Found(name, tuple(names), tuple(hits))
+    return tuple(names), tuple(hits)
 
 
 def _rows(features: Features, numbers: set[int], columns: list[str]) -> dict[int, dict[str, Any]]:

@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from layerscope.arguments import checked
 from layerscope.errors import CheckpointError, InputError, NewHeadWarning, unknown
 from layerscope.loading.bundled import NAME, bundled_folder
 from layerscope.loading.heads import TASKS
@@ -44,6 +45,7 @@ _HUB_OPTIONS = ("token", "cache_dir", "local_files_only")
 _LOADING = threading.Lock()
 
 
+@checked
 def load(
     checkpoint: str | Path | None = None,
     *,
@@ -108,6 +110,7 @@ def load(
     return model
 
 
+@checked
 def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
     """A `Model` of a transformers model and tokenizer that you loaded yourself (quantised, sharded, adapted).
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from layerscope.errors import CheckpointError, LayerscopeError, MissingExtraError, UntrustedError
+from layerscope.errors import CheckpointError, LayerscopeError, UntrustedError, missing
 from layerscope.loading.fit import Fit, fit
 from layerscope.loading.heads import architecture, network_class, renamed
 from layerscope.loading.modality import refuse_other_modalities
@@ -176,10 +176,10 @@ def _gguf(source: Source) -> dict[str, str]:
 
 
 def _need_packages(gguf: dict[str, str], options: dict[str, Any]) -> None:
-    if gguf and not all(map(importlib.util.find_spec, ("gguf", "accelerate"))):
-        raise MissingExtraError("gguf and accelerate", "gguf")
-    if "device_map" in options and importlib.util.find_spec("accelerate") is None:
-        raise MissingExtraError("accelerate", "sharded")
+    needed = ["gguf", "accelerate"] if gguf else ["accelerate"] if "device_map" in options else []
+    absent = [package for package in needed if importlib.util.find_spec(package) is None]
+    if absent:
+        raise missing(*absent)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from layerscope.errors import InputError, MissingExtraError
+from layerscope.errors import InputError, missing
 from layerscope.writing import write_whole
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ def seaborn() -> Any:
     """The module seaborn.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: it, or matplotlib, is not installed.
     """
     try:
         import seaborn
     except ImportError as error:
-        raise MissingExtraError("seaborn", "plots") from error
+        raise missing("seaborn", "matplotlib") from error
     return seaborn
 
 

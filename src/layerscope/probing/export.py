@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
@@ -14,7 +15,8 @@ import torch
 from safetensors.torch import save_file
 
 from layerscope import samples
-from layerscope.errors import InputError, ModelError
+from layerscope.arguments import checked
+from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.capture import evaluation
 from layerscope.network.inputs import inputs_of
 from layerscope.probing.modules import MODES, behind, pooling
@@ -43,6 +45,7 @@ def is_exportable(feature: Feature) -> bool:
     return feature.combine in (None, "mean") or feature.pooling != "cls"
 
 
+@checked
 def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") -> Path:
     """Write a folder that plain sentence-transformers loads, and that gives the same vectors as the feature here.
 
@@ -70,16 +73,17 @@ def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") ->
         raise InputError(f"{model.name} is an encoder-decoder; encoders and decoders can be exported.")
     out = check_new(out)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise InputError(f"{out} cannot be written: {error.strerror or error}.") from error
+        place = out.resolve()  # of a link, where it leads
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{out} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
     try:
         _write(model, made, feature, layers)
         made.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        made.rename(out)
+        if place.exists():
+            place.rmdir()
+        made.rename(place)
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror or error}.") from error
     finally:
@@ -88,12 +92,14 @@ def export(model: Model, out: str | Path, feature: str | Feature = "mean@-1") ->
 
 
 def check_new(out: str | Path) -> Path:
-    """The path of a folder that is to be written.
+    """The path of a folder that is to be written, with `~` for the user's own.
 
     Raises:
-        InputError: something is there already.
+        InputError: no path, or something is there already.
     """
-    out = Path(out)
+    if not isinstance(out, str | Path) or not str(out).strip():
+        raise InputError(f"out is the folder to write; not {brief(out)}.")
+    out = Path(os.path.expanduser(out))
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is there already; name a new folder.")
     return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,8 @@ from layerscope.corpus.rows import Rows, arrow
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.stream import ROWS
 from layerscope.reduce.pooling import Array
+from layerscope.shown import counted
+from layerscope.text.labels import check_distinct, listed
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def labelled(
         text, pair: which columns hold the texts.
 
     Raises:
-        InputError: lists of different lengths, a missing label, nothing at all.
+        InputError: lists of different lengths, a missing label, labels that look alike, nothing at all.
     """
     if labels is None:
         raise InputError("Give the labels: a list, or the name of their column.")
@@ -100,9 +102,11 @@ def _one_each(given: Sequence[Any] | str, what: str, rows: list[Rows], count: in
     if isinstance(given, str):
         found = [value for part in rows for value in part.kept.column(given).to_pylist()]
     else:
-        found = list(given)
+        found = listed(given, f"{what}s")
     if len(found) != count:
-        raise InputError(f"There are {count} texts and {len(found)} {what}s; each text needs one.")
+        raise InputError(
+            f"There are {counted(count, 'text')} and {counted(len(found), what)}; each text needs one."
+        )
     return _whole(found, what, "text")
 
 
@@ -122,21 +126,25 @@ def _of_words(
 ) -> Labelled:
     if isinstance(labels, str) or isinstance(groups, str):
         raise InputError("Lists of words have no columns: give labels as lists, one for each text.")
+    labels = listed(labels, "labels")
     if len(labels) != len(texts):
         raise InputError(
-            f"There are {len(texts)} texts and {len(labels)} lists of labels; each text needs one."
+            f"There are {counted(len(texts), 'text')} and {len(labels)} lists of labels; each text needs one."
         )
     for number, (words, own) in enumerate(zip(texts, labels, strict=True)):
-        if isinstance(own, str) or not hasattr(own, "__len__") or len(own) != len(words):
-            size = "no list" if isinstance(own, str) or not hasattr(own, "__len__") else str(len(own))
+        is_list = hasattr(own, "__len__") and not isinstance(own, str | Mapping | Set)
+        if not is_list or len(own) != len(words):
+            size = str(len(own)) if is_list else "no list"
             raise InputError(
-                f"Text {number} has {len(words)} words and {size} of labels; each word needs one."
+                f"Text {number} has {counted(len(words), 'word')} and {size} of labels; each word needs one."
             )
     tokens = [model.tokenize(words=list(words)) for words in texts if len(words)]
     flat = [label for own in labels for label in own]
-    of_texts = range(len(texts)) if groups is None else list(groups)
+    of_texts = range(len(texts)) if groups is None else listed(groups, "groups")
     if len(of_texts) != len(texts):
-        raise InputError(f"There are {len(texts)} texts and {len(of_texts)} groups; each text needs one.")
+        raise InputError(
+            f"There are {counted(len(texts), 'text')} and {counted(len(of_texts), 'group')}; each text needs one."
+        )
     spread = [group for group, words in zip(of_texts, texts, strict=True) for _ in words]
     return _words(tokens, flat, spread)
 
@@ -189,6 +197,8 @@ def _whole(given: list[Any], what: str, unit: str) -> Array:
     kinds = {isinstance(value, str) for value in values}
     if len(kinds) > 1:
         raise InputError(f"The {what}s are partly text and partly numbers; make them one or the other.")
+    if True in kinds:
+        check_distinct(values, what)
     return np.array(values)
 
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
 
+from layerscope.arguments import check, check_count
 from layerscope.corpus.rows import Rows, arrow
-from layerscope.errors import InputError, MissingExtraError
+from layerscope.errors import InputError, ModelError, brief, unknown
 from layerscope.extraction.cells import check_features
 from layerscope.extraction.recipe import Recipe
 from layerscope.extraction.stream import ROWS, stream
 from layerscope.loading.checkpoint import load
+from layerscope.network.windows import LONG
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.pooling import POOLER, UNPOOLED, Array
 from layerscope.text.encode import Text, check_text, list_of_texts
-
-try:
-    from sklearn.base import BaseEstimator, TransformerMixin
-except ImportError as error:
-    raise MissingExtraError("scikit-learn", "probes") from error
 
 if TYPE_CHECKING:
     from layerscope.model import Model
@@ -73,10 +71,22 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.cache = cache
 
     def fit(self, X: Iterable[str], y: Any = None) -> LayerFeatures:  # noqa: N803 (scikit-learn's name)
-        """Load the model and check that it gives the feature; nothing is learnt from the texts."""
+        """Load the model and check that it gives the feature; nothing is learnt from the texts.
+
+        Raises:
+            InputError: texts that can be read only once: they would be used up, and `transform` find none.
+        """
+        if isinstance(X, Iterator):
+            raise InputError(
+                f"X can be read only once, since it is {brief(X)}: give a list, or call fit_transform."
+            )
         _texts(X)
         self._parsed()
         return self
+
+    def fit_transform(self, X: Iterable[str], y: Any = None, **_: Any) -> Array:  # noqa: N803
+        """float32 [text, width]; the texts are read once."""
+        return self.transform(X)
 
     def transform(self, X: Iterable[str]) -> Array:  # noqa: N803
         """float32 [text, width]."""
@@ -84,21 +94,12 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         model, feature = self._parsed()
         if not texts:
             return np.empty((0, len(self.get_feature_names_out())), dtype=np.float32)
-        if not self.cache:
-            columns = _vectors(model, texts, feature, self.long)
-        else:
-            every = feature if feature.pooling == POOLER else Feature(feature.pooling, "all")
-
-            def run(missing: list[Text]) -> Array:
-                return np.stack(_vectors(model, missing, every, self.long), axis=1)
-
-            layers = self._shared().of(texts, (id(model), every.pooling, self.long), run, self.cache)
-            own = [0] if feature.pooling == POOLER else list(feature.resolve(model.num_layers))
-            columns = list(np.moveaxis(layers[:, own], 1, 0))
-            if feature.combine is not None:
-                combine = COMBINES[feature.combine]
-                columns = [np.stack([combine(one) for one in layers[:, own]])]
-        return np.concatenate(columns, axis=1)
+        if self.cache:
+            try:
+                return np.concatenate(self._remembered(model, texts, feature), axis=1)
+            except (InputError, ModelError):
+                pass  # in a row of what was missing, at any layer: what is asked for says it of the caller's own
+        return np.concatenate(_vectors(model, texts, feature, self.long), axis=1)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """One name a dimension: the column's and its number, as in mean_6_0."""
@@ -107,8 +108,26 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         times = len(feature.resolve(model.num_layers)) if feature.combine == "concat" else 1
         return np.array([f"{name}_{i}" for name in names for i in range(times * model.hidden_size)], object)
 
+    def _remembered(self, model: Model, texts: list[Text], feature: Feature) -> list[Array]:
+        """float32 [text, width] of each column, from the vectors of all layers; texts once seen do not pass again."""
+        every = feature if feature.pooling == POOLER else Feature(feature.pooling, "all")
+
+        def run(missing: list[Text]) -> Array:
+            return np.stack(_vectors(model, missing, every, self.long), axis=1)
+
+        layers = self._shared().of(texts, (id(model), every.pooling, self.long), run, self.cache)
+        own = [0] if feature.pooling == POOLER else list(feature.resolve(model.num_layers))
+        if feature.combine is None:
+            return list(np.moveaxis(layers[:, own], 1, 0))
+        combine = COMBINES[feature.combine]
+        return [np.stack([combine(one) for one in layers[:, own]])]
+
     def _parsed(self) -> tuple[Model, Feature]:
-        """The model, and the feature, which is one that it gives."""
+        """The model, and the feature, which is one that it gives; the other parameters are looked at too."""
+        check_count("cache", self.cache, least=0)
+        check("long", self.long, "str")
+        if self.long not in LONG:
+            raise unknown("way with long texts", self.long, LONG)
         feature = self.feature if isinstance(self.feature, Feature) else Feature.parse(self.feature)
         if feature.pooling in UNPOOLED:
             raise InputError(f"LayerFeatures gives one vector a text, such as mean@-1; {feature} is many.")
@@ -162,6 +181,7 @@ class Seen:
         """The model that is meant, loaded once; it is kept, so that its `id` stays its own."""
         with self._lock:
             if not isinstance(given, str | Path | None):
+                check("model", given, "Model")
                 return self._models.setdefault(f"id {id(given)}", given)
             if given not in self._models:
                 self._models[given] = load(given)
@@ -185,7 +205,9 @@ class Seen:
 
 
 def _texts(given: Iterable[str]) -> list[Text]:
-    texts: list[Text] = list_of_texts(given)
+    texts: list[Text] = list_of_texts(given, "X")
+    if not texts and isinstance(given, Iterator):
+        raise InputError(f"X gives no texts: {brief(given)} can be read only once, and may have been.")
     for number, text in enumerate(texts):
         check_text(text, f"Text {number}")
     return texts

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.linear_model import LogisticRegression, RidgeClassifierCV, RidgeCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from layerscope.errors import InputError, MissingExtraError, unknown
+from layerscope.errors import InputError, unknown
 from layerscope.reduce.pooling import Array
 
 if TYPE_CHECKING:
@@ -20,18 +24,6 @@ PROBES = ("ridge", "logistic")
 # by its leave-one-out error, which one decomposition gives for all of them, the logistic model's in three folds.
 _PENALTIES = np.logspace(-1, 5, 7)
 _INVERSE_PENALTIES = np.logspace(-4, 0, 5)
-
-
-def sklearn(part: str) -> Any:
-    """A module of scikit-learn.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        return importlib.import_module(f"sklearn.{part}")
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "probes") from error
 
 
 def untrained(probe: str, task: str) -> Any:
@@ -49,16 +41,13 @@ def untrained(probe: str, task: str) -> Any:
         raise unknown("probe", probe, PROBES)
     if probe == "logistic" and task == "regress":
         raise unknown("probe for numbers", probe, ("ridge",))
-    linear = sklearn("linear_model")
     if probe == "logistic":
-        search = sklearn("model_selection").GridSearchCV
-        model = search(linear.LogisticRegression(max_iter=1000), {"C": _INVERSE_PENALTIES}, cv=3)
+        model = GridSearchCV(LogisticRegression(max_iter=1000), {"C": _INVERSE_PENALTIES}, cv=3)
     elif task == "classify":
-        model = linear.RidgeClassifierCV(_PENALTIES)
+        model = RidgeClassifierCV(_PENALTIES)
     else:
-        model = linear.RidgeCV(_PENALTIES)
-    scaler = sklearn("preprocessing").StandardScaler()
-    return sklearn("pipeline").make_pipeline(scaler, model)
+        model = RidgeCV(_PENALTIES)
+    return make_pipeline(StandardScaler(), model)
 
 
 def scores(model: Any, vectors: Array, labels: Array, task: Task) -> Array:
@@ -83,7 +72,7 @@ def scores(model: Any, vectors: Array, labels: Array, task: Task) -> Array:
         ):
             warnings.filterwarnings("ignore", message=message, category=UserWarning)
         try:
-            found = sklearn("model_selection").cross_val_score(
+            found = cross_val_score(
                 model, vectors, labels, cv=task.folds, scoring=task.scoring, error_score="raise"
             )
         except (ValueError, AttributeError) as error:
@@ -100,9 +89,8 @@ def scores(model: Any, vectors: Array, labels: Array, task: Task) -> Array:
 
 def baseline(task: Task) -> Array:
     """float64 [fold]: the score of always saying the most frequent class, or the mean."""
-    dummy = sklearn("dummy")
     is_class = task.name == "classify"
-    model = dummy.DummyClassifier(strategy="most_frequent") if is_class else dummy.DummyRegressor()
+    model = DummyClassifier(strategy="most_frequent") if is_class else DummyRegressor()
     return scores(model, np.zeros((len(task.labels), 1), dtype=np.float32), task.labels, task)
 
 

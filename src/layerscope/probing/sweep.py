@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError
 from layerscope.extraction.cells import check_features
 from layerscope.extraction.progress import tracked
@@ -25,6 +26,7 @@ _POOLINGS = ("cls", "mean", "max", "last")
 _COMBINED = ("mean@-4:/mean", "max@-4:/max", "mean@-4:/concat")
 
 
+@checked
 def sweep(
     model: Model,
     texts: Any,
@@ -58,6 +60,7 @@ def sweep(
         groups: one a text, or the name of a column: texts of one group are not divided between folds (several
             texts by one author). The words of a text are always a group.
         task: "classify" or "regress"; if left out, "regress" where all labels are numbers, and some no whole ones.
+            Where such numbers are written as text, as in a CSV file, it has to be said.
         folds: how many.
         scoring: what a score is, as scikit-learn names it; "accuracy", or "r2" for numbers, if left out.
         probe: "ridge" (fast), or "logistic".
@@ -69,7 +72,6 @@ def sweep(
     Raises:
         InputError: labels that do not fit, one class only, fewer examples of a class than folds, a missing label.
         ModelError: features that the model does not give.
-        MissingExtraError: scikit-learn is not installed.
 
     >>> import layerscope as ls
     >>> uses = ls.samples.table().query("word == 'bank'")

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError
 from layerscope.probing.export import export, is_exportable
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
-from layerscope.shown import last_part
+from layerscope.shown import counted, last_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,10 @@ class Result:
     width: int
     scores: Array
     shuffled: Array
+
+    def __repr__(self) -> str:
+        score = f"{self.score:.3f} ± {self.error:.3f}"
+        return f"Result({str(self.feature)!r}: {score}, deepest layer {self.depth}, width {self.width})"
 
     @property
     def score(self) -> float:
@@ -179,11 +184,12 @@ class Sweep:
                 "baseline": float(self.baseline.mean()),
                 "shuffled": max(float(one.shuffled.mean()) for one in self.results),
             },
-            title=f"{last_part(self.model.name)}: {self.num_examples:,} {self.unit}s, {self.probe} probe",
+            title=f"{last_part(self.model.name)}: {counted(self.num_examples, self.unit)}, {self.probe} probe",
             ylabel=f"{self.scoring}, with 95 % intervals",
             ax=ax,
         )
 
+    @checked
     def export(self, out: str | Path, feature: str | Feature | None = None) -> Path:
         """Write a feature as a sentence-transformers folder. See `probing.export.export`.
 
@@ -209,5 +215,5 @@ class Sweep:
         other = max(known, key=lambda one: one.score)
         return (
             f" The best that it has modules for is {other.feature}, with {other.score:.3f} instead of "
-            f"{self.best.score:.3f}: export(out, {str(other.feature)!r})."
+            f"{self.best.score:.3f}: name that feature."
         )

@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn import model_selection
+from sklearn.metrics import get_scorer_names
 
-from layerscope.errors import InputError, unknown
-from layerscope.probing.learning import sklearn
+from layerscope.errors import InputError, brief, unknown
 from layerscope.reduce.pooling import Array
+from layerscope.shown import counted
 
 TASKS = ("classify", "regress")
+
+# Of the scorings that scikit-learn knows, those that a message lists first.
+_USUAL = ("accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "r2", "neg_mean_absolute_error")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +51,25 @@ class Task:
         """The task that labels [n] make: classes, or, if some of them are no whole numbers, a regression.
 
         Raises:
-            InputError: one class only, or fewer examples of a class, or groups, than folds; an unknown scoring.
+            InputError: one class only, or fewer examples of a class, or groups, than folds; an unknown scoring; labels
+                that are text and could be numbers too.
         """
         numbers = _as_numbers(labels)
         if name is None:
-            name = "regress" if numbers is not None and (numbers % 1 != 0).any() else "classify"
+            measured = labels[:0] if numbers is None else labels[numbers % 1 != 0]
+            if len(measured) and labels.dtype.kind == "U":
+                raise InputError(
+                    f"The labels are numbers that are written as text, such as {str(measured[0])!r}: "
+                    "say task='regress' to predict how much, or task='classify' to tell them apart as they are written."
+                )
+            name = "regress" if len(measured) else "classify"
         if name not in TASKS:
             raise unknown("task", name, TASKS)
         for what, given, least in (("folds", folds, 2), ("seed", seed, 0)):
             if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
                 raise InputError(f"{what} is a whole number, at least {least}; not {given!r}.")
+        if seed >= 2**32:
+            raise InputError(f"seed is a whole number below 2**32, {2**32:,}; not {brief(seed)}.")
         if name == "classify":
             labels = labels.astype(str)
         elif numbers is None:
@@ -64,7 +78,7 @@ class Task:
             labels = numbers
         _check_enough(name, labels, groups, int(folds))
         scoring = scoring or ("accuracy" if name == "classify" else "r2")
-        known = sklearn("metrics").get_scorer_names()
+        known = dict.fromkeys([*_USUAL, *get_scorer_names()])
         if scoring not in known:
             raise unknown("scoring", scoring, known)
         return cls(name, labels, groups, _folds(name, labels, groups, int(folds), int(seed)), scoring)
@@ -91,27 +105,36 @@ def _check_enough(name: str, labels: Array, groups: Array | None, folds: int) ->
             else " If the labels are numbers to predict, say task='regress'."
         )
         raise InputError(
-            f"The class {str(values[counts.argmin()])!r} has {fewest} example{'s' * (fewest != 1)}, fewer than the "
+            f"The class {str(values[counts.argmin()])!r} has {counted(fewest, 'example')}, fewer than the "
             f"{folds} folds; give fewer folds, or leave it out.{hint}"
         )
     if len(labels) < folds:
-        raise InputError(f"There are {len(labels)} examples, fewer than the {folds} folds.")
+        raise InputError(f"There are {counted(len(labels), 'example')}, fewer than the {folds} folds.")
     if groups is not None and (count := len(np.unique(groups))) < folds:
-        raise InputError(f"There are {count} groups, fewer than the {folds} folds; give fewer folds.")
+        raise InputError(
+            f"There are {counted(count, 'group')}, fewer than the {folds} folds; give fewer folds."
+        )
 
 
 def _folds(
     name: str, labels: Array, groups: Array | None, folds: int, seed: int
 ) -> list[tuple[Array, Array]]:
-    selection = sklearn("model_selection")
     stratified = "Stratified" if name == "classify" else ""
     grouped = "Group" if groups is not None else ""
-    divide: Any = getattr(selection, f"{stratified}{grouped}KFold")
+    divide: Any = getattr(model_selection, f"{stratified}{grouped}KFold")
     found = list(divide(folds, shuffle=True, random_state=seed).split(labels, labels, groups))
     for train, _ in found:
         if len(np.unique(labels[train])) < 2:
-            raise InputError(
-                "The groups are too few to divide: what one fold learns from has one label only. Give fewer folds, "
-                "or finer groups."
-            )
+            raise InputError(_one_label(labels, groups))
     return found
+
+
+def _one_label(labels: Array, groups: Array | None) -> str:
+    """Why what a fold learns from has one label only."""
+    if groups is not None:
+        why, hint = "The groups are too few to divide", "Give fewer folds, or finer groups"
+    else:
+        values, counts = np.unique(labels, return_counts=True)
+        why = f"{counts.max()} of the {len(labels)} labels are {values[counts.argmax()]!s}"
+        hint = "Give more examples of the others"
+    return f"{why}: what one fold learns from has one label only. {hint}."

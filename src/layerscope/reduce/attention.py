@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerscope.arguments import check
 from layerscope.errors import InputError, unknown
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
-
-if TYPE_CHECKING:
-    pass
 
 UNITS = ("token", "word")
 
@@ -29,8 +26,7 @@ def one_head(heads: Array, head: int | str) -> Array:
         if head not in HEADS:
             raise unknown("way to put heads together", head, HEADS)
         return HEADS[head](heads)
-    if isinstance(head, bool) or not hasattr(head, "__index__"):
-        raise InputError(f"A head is a whole number, or one of {', '.join(HEADS)}; not {head!r}.")
+    check("head", head, "int", "str")
     if not -len(heads) <= head < len(heads):
         raise InputError(f"Head {head} does not exist: this layer has heads 0 to {len(heads) - 1}.")
     return np.asarray(heads[head])

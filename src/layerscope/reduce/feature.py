@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layerscope.errors import InputError, unknown
+from layerscope.arguments import check, checked
+from layerscope.errors import InputError, brief, unknown
 from layerscope.reduce.layers import check_layers, resolve_layers
 from layerscope.reduce.pooling import POOLER, UNPOOLED, Array, pooling_names
 
@@ -43,6 +44,9 @@ class Feature:
     combine: str | None = None
 
     def __post_init__(self) -> None:
+        check("pooling", self.pooling, "str")
+        check("layers", self.layers, "str")
+        check("combine", self.combine, "str", "None")
         if self.pooling not in (known := [*pooling_names(), *UNPOOLED]):
             raise unknown("pooling", self.pooling, known)
         check_layers(self.layers)
@@ -65,7 +69,7 @@ class Feature:
             InputError: text that does not follow the grammar; the message says what would.
         """
         if not isinstance(text, str):
-            raise InputError(f"A feature is written as text, such as mean@-1; not {text!r}.")
+            raise InputError(f"A feature is written as text, such as mean@-1; not {brief(text)}.")
         written = text.strip() if "@" in text else re.sub(r"^([^/]*)", r"\1@-1", text.strip(), count=1)
         parts = _GRAMMAR.fullmatch(written)
         if parts is None:
@@ -75,10 +79,12 @@ class Feature:
             )
         return cls(**parts.groupdict())
 
+    @checked
     def resolve(self, num_layers: int) -> tuple[int, ...]:
         """The layers that it reads in a model of this many blocks."""
         return resolve_layers(self.layers, num_layers)
 
+    @checked
     def columns(self, num_layers: int) -> tuple[str, ...]:
         """The names of the columns that it gives for a model of this many blocks."""
         layers = self.resolve(num_layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from layerscope.arguments import check
 from layerscope.errors import InputError
 
 Layers = int | str | Iterable[int]
@@ -19,8 +20,7 @@ def resolve_layer(layer: int, num_layers: int) -> int:
     >>> resolve_layer(-1, 12)
     12
     """
-    if isinstance(layer, bool) or (not isinstance(layer, int) and not hasattr(layer, "__index__")):
-        raise InputError(f"A layer is a whole number, not {layer!r}.")
+    check("layer", layer, "int")
     if not -num_layers - 1 <= layer <= num_layers:
         raise InputError(
             f"Layer {layer} does not exist: this model has layers 0 (embeddings) to {num_layers}, "
@@ -41,9 +41,9 @@ def resolve_layers(layers: Layers, num_layers: int) -> tuple[int, ...]:
     """
     if isinstance(layers, str):
         return _parse(layers.strip(), num_layers)
-    if isinstance(layers, Iterable):
+    if isinstance(layers, Iterable) and getattr(layers, "shape", None) != ():
         return tuple(sorted({resolve_layer(layer, num_layers) for layer in layers}))
-    return (resolve_layer(layers, num_layers),)
+    return (resolve_layer(layers, num_layers),)  # type: ignore[arg-type]  # an array of no axis is a number
 
 
 def resolve_sides(layers: Layers, encoder: int, decoder: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

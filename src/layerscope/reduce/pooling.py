@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.text.tokens import Tokens
 
@@ -42,6 +43,7 @@ UNPOOLED = ("tokens", "words")
 WHOLE_TEXT = ("cls", POOLER)
 
 
+@checked
 def pooling(name: str) -> Callable[[Pooling], Pooling]:
     """Register a pooling strategy: a function of states [token, hidden] and `Tokens` to [hidden].
 
@@ -81,6 +83,7 @@ def pool(name: str, states: Array, tokens: Tokens) -> Array:
     return np.array(POOLINGS[name](states, tokens))  # never a view, which would write into the trace
 
 
+@checked
 def weighting(name: str) -> Callable[[Weighting], Weighting]:
     """Register a pooling that is a weighted sum: a function of n and `Tokens` to the n weights of the tokens.
 

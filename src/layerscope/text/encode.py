@@ -31,7 +31,7 @@ def list_of_texts(given: Any, what: str = "texts") -> list[Any]:
     """
     is_series = hasattr(given, "tolist") and getattr(given, "ndim", 0) == 1
     is_other = isinstance(given, str | bytes | Mapping | Tokens) or hasattr(given, "columns")
-    if is_other or not (is_series or isinstance(given, Iterable)):
+    if is_other or not (is_series or isinstance(given, Iterable)) or getattr(given, "ndim", 1) == 0:
         raise InputError(f"{what} is to be a list of texts, not {type(given).__name__} {_shown(given)}.")
     return given.tolist() if is_series else list(given)
 
@@ -207,5 +207,5 @@ def check_text(text: object, what: str) -> None:
 
 
 def _shown(value: object) -> str:
-    shown = repr(value)
+    shown = " ".join(repr(value).split())
     return shown if len(shown) <= 40 else shown[:37] + "..."

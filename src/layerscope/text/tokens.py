@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.errors import InputError, NotFoundError
+from layerscope.arguments import checked
+from layerscope.errors import InputError, NotFoundError, brief
 from layerscope.text.alignment import Offsets, align
 from layerscope.text.vocabulary import Vocabulary
 from layerscope.text.words import Word, find_phrase, unicode_words, word_boundaries
@@ -136,6 +137,7 @@ class Tokens:
                 spans.append(Span(self.words[number].text, *place, sequence))
         return tuple(spans)
 
+    @checked
     def find(
         self, what: str | tuple[int, int], occurrence: int | None = None, sequence: int | None = None
     ) -> Span:
@@ -264,7 +266,7 @@ def _range(what: tuple[int, int], length: int) -> tuple[int, int]:
         start, end = map(operator.index, what)
     except (TypeError, ValueError):
         raise InputError(
-            f"find takes a word, a phrase, or a range (start, end) of characters; not {what!r}."
+            f"find takes a word, a phrase, or a range (start, end) of characters; not {brief(what)}."
         ) from None
     if not 0 <= start < end <= length:
         raise NotFoundError(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import operator
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
 
 import regex
 
-from layerscope.errors import InputError
+from layerscope.errors import InputError, brief
 
 # The W flag makes \b the default word boundary of Unicode (UAX #29), so that "don't", "3.14", a flag
 # and a family emoji are one word each, every Chinese character is one, and so is every punctuation mark.
@@ -74,9 +74,10 @@ def own_words(text: str, words: OwnWords, sequence: int = 0) -> tuple[Word, ...]
         InputError: a string that does not come next in the text, or a range that is empty, leaves the
             text, or overlaps the one before.
     """
-    if isinstance(words, str):
+    if isinstance(words, str) or not isinstance(words, Iterable) or getattr(words, "ndim", 1) == 0:
         raise InputError(
-            f"words= is the string {words!r}; give a list of strings, or of (start, end) ranges."
+            f"words= is {'the string ' * isinstance(words, str)}{brief(words)}; give a list of strings, or of "
+            "(start, end) ranges."
         )
     found: list[Word] = []
     position = 0
@@ -171,7 +172,7 @@ def _range(text: str, word: object, position: int, number: int) -> tuple[int, in
         start, end = map(operator.index, word)  # type: ignore[call-overload]
     except (TypeError, ValueError):
         raise InputError(
-            f"Word {number} of words= is {word!r}; a word is a string or a range (start, end)."
+            f"Word {number} of words= is {brief(word)}; a word is a string or a range (start, end)."
         ) from None
     if not position <= start < end <= len(text):
         raise InputError(
