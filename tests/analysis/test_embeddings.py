@@ -81,8 +81,7 @@ def test_vectors_before_the_text_are_said(tiny_folder):
     """Of the tables of a prompt's and a prefix's own vectors none is a part of the text's embedding."""
     prompt = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)
     model = adapted(tiny_folder("llama"), prompt)
-    count = len(model.tokenize("I am Mehdi"))
-    said = rf"^Layer 0 of mine has {count + 4} vectors, 32 wide, where its embedding of this text gives {count}, "
+    said = r"hidden_states has the shape .* for texts of \d+ tokens, which is not \[text, token, hidden\]"
     with pytest.raises(ModelError, match=said):
         ls.embeddings(model, "I am Mehdi")
     prefix = peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4)

@@ -239,7 +239,7 @@ def test_numbers_that_are_none_at_a_layer_that_was_not_asked_for_take_nothing_aw
     with torch.no_grad():
         model.hf.base_model.encoder.layer[1].output.LayerNorm.weight.mul_(np.inf)
     np.testing.assert_allclose(ls.LayerFeatures("mean@1", model).transform(TEXTS[:3]), expected, atol=1e-5)
-    with pytest.raises(ModelError, match="Row 0 of the corpus: mean_2 holds NaN or infinity"):
+    with pytest.raises(ModelError, match="Row 0 of the corpus: mean_2: holds NaN or infinity"):
         ls.LayerFeatures("mean@2", model).transform(TEXTS[:3])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, ModelError, unknown
-from layerscope.extraction.cells import check_features
+from layerscope.extraction.cells import NOT_FINITE, check_features
 from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS, Streamed, stream
 from layerscope.reduce.cosine import cosine_of_pairs
@@ -208,7 +208,8 @@ def _ends(model: Model) -> tuple[Feature, ...]:
 def _to_pooler(block: Streamed, static: str, pooler: str) -> Array:
     """[text], NaN for texts in several windows."""
     first, last = (np.asarray(block.columns[name].values) for name in (static, pooler))
-    whole = np.setdiff1d(np.arange(len(first)), list(block.columns[pooler].empty))
+    without = [row for row, why in block.columns[pooler].empty.items() if why != NOT_FINITE]
+    whole = np.setdiff1d(np.arange(len(first)), without)
     for values, what in ((first, "[CLS] at layer 0"), (last, "the pooler output")):
         check_finite(values[whole], (f"Row {block.rows.start + row} of the corpus: {what}" for row in whole))
     found = np.full(len(first), np.nan, dtype=np.float32)

@@ -118,9 +118,8 @@ def extract(
         if before is not None and not before.parts:
             before = None  # a folder that holds no part yet may begin anew, whatever it was begun with
         known = asked.part_rows or (before and int(before.settings["part_rows"]))
-        size = known or _READ
-        rows = corpus.chunks(size)
-        first = list(itertools.islice(rows, max(_FIRST // size, 1)))
+        rows = corpus.chunks(known or _READ)
+        first = list(itertools.islice(rows, 1 if known else _FIRST // _READ))
         job = settle(model, corpus, joined(first) if first else None, asked, before)
         record = Record(folder, job)
         parts = todo(in_ranges(itertools.chain(first, rows), job.part_rows), record.manifest)

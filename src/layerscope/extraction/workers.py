@@ -15,7 +15,7 @@ import torch
 
 from layerscope.network.batching import ALONE, Item, batches
 from layerscope.network.kernels import fast_kernels
-from layerscope.network.memory import Budget, is_out_of_memory
+from layerscope.network.memory import Budget, give_back, is_out_of_memory
 
 if TYPE_CHECKING:
     from layerscope.model import Model
@@ -86,6 +86,7 @@ class Workers:
                     if len(batch) == 1:
                         raise MemoryError(len(batch[0].window))
                     budget.halve(tried=batch[0].size * len(batch))
+                    give_back()
                     if self.model.device.type == "cuda":
                         torch.cuda.empty_cache()
                     waiting = deque(

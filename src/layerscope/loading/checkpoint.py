@@ -103,7 +103,7 @@ def load(
             f"{source.name} has no weights for the head of the task {task!r} ({', '.join(fitted.new_heads)}), "
             "so it was made new, and gives noise until it is fine-tuned.",
             NewHeadWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     model = Model(hf, tokenizer, source, fitted.untrained)
     refuse_without_text(model)

@@ -81,6 +81,13 @@ def kept_memory() -> Iterator[None]:
                 library.malloc_trim(0)
 
 
+def give_back() -> None:
+    """Give free memory back to the system: what was kept cannot be mapped by those who map their own (oneDNN)."""
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
 @cache
 def _glibc() -> Any:
     """The C library, if it is glibc."""

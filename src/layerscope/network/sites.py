@@ -298,7 +298,9 @@ def _stream(name: str, value: torch.Tensor, lengths: Mapping[str, int]) -> int |
             if fits(shape[:axis] + shape[axis + 1 :]):
                 return axis
     wanted = ", ".join(AXIS_NAMES[name])
-    raise ValueError(f"has the shape {list(shape)}, which is not [text, {wanted}]")
+    raise ValueError(
+        f"has the shape {list(shape)} for texts of {lengths['T']} tokens, which is not [text, {wanted}]"
+    )
 
 
 def _fingerprint(tensor: torch.Tensor) -> bytes:
