@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from layerscope.errors import InputError, ModelError
-from layerscope.network.batching import ALONE, BATCH_TOKENS, Item, batches
+from layerscope.network.batching import BATCH_TOKENS, Item, batches
 from layerscope.network.capture import Key, Take, capture, evaluation, recording_attention
 from layerscope.network.inputs import network_inputs
 from layerscope.network.limits import fitted, fitted_target
 from layerscope.network.outputs import AXES, Outputs, as_array, named, stitched, unpadded
 from layerscope.network.sites import ATTENTIONS
+from layerscope.network.traits import tokens_at_once
 from layerscope.network.windows import windows
 from layerscope.reduce.layers import Layers, resolve_layers, resolve_sides
 from layerscope.text.encode import Text, encode, encode_target, list_of_texts
@@ -62,7 +63,7 @@ def run_many(
     decoded = _targets(model, targets, len(encoded), long)
     items = _items(model, encoded, decoded, wanted)
     parts: list[list[tuple[Item, Outputs]]] = [[] for _ in encoded]
-    for batch in batches(items, batch_tokens if model.traits.company is None else ALONE):
+    for batch in batches(items, tokens_at_once(model, batch_tokens)):
         outputs = forward(model, batch, wanted)
         for number, item in enumerate(batch):
             parts[item.text].append((item, unpadded(outputs, number, item)))

@@ -81,7 +81,7 @@ def test_an_unknown_family_is_read_by_where_its_tensors_pass():
         (lambda states: None, "does not report its hidden states"),
         (
             lambda states: tuple(state.mT for state in states),
-            r"shape \[2, 8, \d+\], .* not \[text, token, hidden\]",
+            r"shape \[1, 8, \d+\] .* not \[text, token, hidden\]",
         ),
         (lambda states: states[:2], "has 2 layers and reports 2 hidden states"),
     ],

@@ -255,8 +255,12 @@ def _arrays(model: Model, output: Any) -> dict[str, Array]:
         if value is None:
             continue
         if AXES[name].startswith("L"):
-            site = model.sites().get((name, 0))
-            layers = [one if site is None else site.of(one) for one in value if one is not None]
+            sites = [model.sites().get((name, layer)) for layer in range(len(value))]
+            layers = [
+                one if site is None else site.of(one)
+                for one, site in zip(value, sites, strict=True)
+                if one is not None
+            ]
             if layers and len({one.shape for one in layers}) == 1:
                 arrays[name] = np.stack([as_array(one[0]) for one in layers])
         else:

@@ -163,6 +163,11 @@ def _pass(model: Model, batch: Sequence[Item], asked: Asked) -> Brought:
         name, layer = key
         if name != "hidden_states":
             return tensor.float()
+        if tensor.shape[-1] != model.hidden_size:
+            raise ModelError(
+                f"{model.name} cannot give features of layer {layer}, which is {tensor.shape[-1]} wide: its "
+                f"hidden size is {model.hidden_size}."
+            )
         if layer in asked.whole:
             whole[layer] = tensor.float()
         return pools_of[strategies[layer]](tensor) if layer in strategies else tensor[:, :0]

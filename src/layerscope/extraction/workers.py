@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from layerscope.network.batching import ALONE, Item, batches
+from layerscope.network.batching import Item, batches
 from layerscope.network.kernels import fast_kernels
 from layerscope.network.memory import Budget, give_back, is_out_of_memory
+from layerscope.network.traits import tokens_at_once
 
 if TYPE_CHECKING:
     from layerscope.model import Model
@@ -67,7 +68,7 @@ class Workers:
                 idle.put(model)
             return None
 
-        waiting = deque(batches(items, self._size(budget)))
+        waiting = deque(batches(items, tokens_at_once(self.model, budget.tokens)))
         running: deque[tuple[Batch, Future[T | None]]] = deque()
         each = max(self._threads // self._count, 1)
         try:
@@ -90,14 +91,13 @@ class Workers:
                     if self.model.device.type == "cuda":
                         torch.cuda.empty_cache()
                     waiting = deque(
-                        batches([*batch, *(item for rest in waiting for item in rest)], self._size(budget))
+                        batches(
+                            [*batch, *(item for rest in waiting for item in rest)],
+                            tokens_at_once(self.model, budget.tokens),
+                        )
                     )
         finally:
             torch.set_num_threads(self._threads)  # the workers' setting is MKL's for the whole process
-
-    def _size(self, budget: Budget) -> int:
-        """Tokens a batch: each text alone where others beside it would change its numbers."""
-        return budget.tokens if self.model.traits.company is None else ALONE
 
     def _models(self) -> queue.SimpleQueue[Model]:
         """The models that have nothing to do."""

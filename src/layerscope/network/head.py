@@ -55,7 +55,8 @@ class Head:
             name, depth = "decoder_hidden_states", model.num_decoder_layers
         with model.lock, evaluation(model.hf):
             sites = model.sites()
-            if any(sites[name, number].is_reported for number in (depth - 1, depth)):
+            ends = [sites[name, number] for number in (depth - 1, depth)]
+            if any(site.is_reported or site.stream is not None for site in ends):
                 raise _not_found(model)
             self._inputs = network_inputs(model, [item])
             found = _Recording(model.hf, sites[name, depth - 1])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _NO_LIMIT = 10**9
 
 # Where the configuration says it, for families that compute their positions (rotary ones).
-_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
+_KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_target_positions")
 
 # Relative positions only: what their configurations say is the length they were trained on, which is no limit.
 _UNLIMITED = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers", "bloom", "xlnet"})
@@ -137,12 +137,12 @@ def _watched(model: Model) -> dict[str, int]:
     with model.lock, evaluation(model.hf), tables:
         call(model.hf, network_inputs(model, [item]))
     lengths = {"T": len(item.window), "D": 0 if item.target is None else len(item.target)}
-    found = {}
-    for side, length in lengths.items():
-        sizes = [rows for count, rows in tables.found if count == length]
-        if sizes:
-            found[side] = min(sizes)
-    return found
+    by_length = {
+        side: [rows for count, rows in tables.found if count == length] for side, length in lengths.items()
+    }
+    if not by_length["T"]:  # a network that pads its input by itself asks for more rows
+        by_length["T"] = [rows for count, rows in tables.found if count > max(lengths.values())]
+    return {side: min(rows) for side, rows in by_length.items() if rows}
 
 
 def _longest(model: Model, most: int) -> int:

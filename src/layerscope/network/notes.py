@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from layerscope.errors import ModelError
@@ -16,16 +17,14 @@ def notes(model: Model) -> tuple[str, ...]:
     """The sentences, none for most networks."""
     if model.device.type == "meta":
         return ()
-    try:
-        sites, company = model.sites(), model.traits.company
-    except ModelError as error:
-        return (str(error),)
+    if model.traits.refusal is not None:
+        return (model.traits.refusal,)
+    sites, company = model.sites(), model.traits.company
     found = []
     if company is not None:
         output, moved = company
-        found.append(
-            f"Texts pass one by one: beside a longer text its {output} differ by {moved:.2g} of the largest value."
-        )
+        why = f"beside a longer text its {output} differ by {moved:.2g} of the largest value"
+        found.append(f"Texts pass one by one: {why if moved < inf else 'it does not run several together'}.")
     return (*found, *_of_report(model, sites), *_of_attention(model))
 
 

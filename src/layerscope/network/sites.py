@@ -1,6 +1,6 @@
 """Finding where a network's outputs come into being, whatever its family calls its parts.
 
-Small passes with everything watched, of a short text alone and beside a longer one: each tensor that the model
+Small passes with everything watched, of a short text and of a longer one: each tensor that the model
 reports (hidden states, attentions, pooler output) is looked for, bit for bit, among all that went into and came out
 of its modules. The earliest place that carries it each time, and also when the model is not asked to report, is the
 site from which it will be read. So there is no table of families. An output that passes through no module is read
@@ -106,8 +106,8 @@ def attention_sites(model: Model) -> Sites:
             if why
             else f"{type(hf).__name__} returns no attention, whatever its implementation is set to."
         )
-    plain = call(hf, {**passes.alone.inputs, "output_hidden_states": True})
-    if not _agree(plain, passes.alone.output):
+    plain = call(hf, {**passes.short.inputs, "output_hidden_states": True})
+    if not _agree(plain, passes.short.output):
         raise ModelError(
             f"{model.name} computes something else when it is asked for its attention; it is not shown."
         )
@@ -159,49 +159,50 @@ class _Pass:
 
 @dataclass(frozen=True, eq=False)
 class _Passes:
-    """The passes in which an output is looked for: the short text alone, unasked, and beside a longer one."""
+    """The passes in which an output is looked for: of the short text, of the same unasked, and of a longer one."""
 
-    alone: _Pass
+    short: _Pass
     unasked: _Pass
-    beside: _Pass
+    longer: _Pass
 
     def places(self, value: torch.Tensor, other: torch.Tensor) -> list[tuple[int, Site]]:
-        """Where an output passes each time, by its values alone and beside; with the times of the first pass."""
-        unasked, beside = (
-            {site for _, site in one.at(of)} for one, of in ((self.unasked, value), (self.beside, other))
+        """Where an output passes each time, by its values for both texts; with the times of the first pass."""
+        unasked, longer = (
+            {site for _, site in one.at(of)} for one, of in ((self.unasked, value), (self.longer, other))
         )
-        return [(time, site) for time, site in self.alone.at(value) if site in unasked and site in beside]
+        return [(time, site) for time, site in self.short.at(value) if site in unasked and site in longer]
 
 
 def _passes(model: Model, hf: Any, ask: Mapping[str, bool]) -> _Passes:
     """Run them, the first with every module watched, the others with those that can matter."""
     items = [short_item(model)]
-    passes = _Passes(*(_Pass(one, network_inputs(model, one)) for one in (items, items, batch(model))))
-    passes.alone.run(hf, ask)
-    candidates = (place for _, value in tensors(passes.alone.output) for place in passes.alone.at(value))
+    longer = batch(model)[1:]
+    passes = _Passes(*(_Pass(one, network_inputs(model, one)) for one in (items, items, longer)))
+    passes.short.run(hf, ask)
+    candidates = (place for _, value in tensors(passes.short.output) for place in passes.short.at(value))
     modules = {site.module for _, site in candidates}
     passes.unasked.run(
         hf, {name: one for name, one in ask.items() if name != "output_hidden_states"}, modules
     )
-    passes.beside.run(hf, ask, modules)
+    passes.longer.run(hf, ask, modules)
     return passes
 
 
 def _sites(model: Model, name: str, passes: _Passes) -> Sites:
     """The sites of one output, each later in the pass than the one before, or why there are none."""
     sites = Sites()
-    theirs = _reported(name, passes.alone.output)
+    theirs = _reported(name, passes.short.output)
     if not theirs:
         return sites
-    beside = _reported(name, passes.beside.output)
+    longer = _reported(name, passes.longer.output)
     try:
-        streams = [_stream(name, value, passes.beside.lengths) for value in beside.values()]
+        streams = [_stream(name, value, passes.longer.lengths) for value in longer.values()]
     except ValueError as error:
         sites.missing[name] = f"what {type(model.hf).__name__} reports as {name} {error}."
         return sites
     after = 0
     times = []
-    for (path, value), other, stream in zip(theirs.items(), beside.values(), streams, strict=True):
+    for (path, value), other, stream in zip(theirs.items(), longer.values(), streams, strict=True):
         later = ((time, site) for time, site in passes.places(value, other) if time > after)
         time, site = next(later, (None, Site("", 0, "out", path)))
         if time is not None:
@@ -231,7 +232,7 @@ def _add_by_block(
     depth = len(states.layers(_SIDES[name])) - 1
     blocks = list(range(depth))
     if len(found) != depth:
-        blocks = [_block(time, states, passes.alone) for time, _ in found]
+        blocks = [_block(time, states, passes.short) for time, _ in found]
         if -1 in blocks or len(set(blocks)) != len(blocks):
             sites.missing[name] = (
                 f"{type(model.hf).__name__} reports the attention of {len(found)} of {depth} blocks, and not of which."
@@ -276,12 +277,14 @@ def _reported(name: str, output: Any) -> dict[tuple[str | int, ...], torch.Tenso
     return {} if value is None else {(their_name,): value}
 
 
-def _stream(name: str, value: torch.Tensor, lengths: Mapping[str, int]) -> int | None:
+def _stream(name: str, value: Any, lengths: Mapping[str, int]) -> int | None:
     """The axis of parallel streams in a reported tensor, None if there is no such axis.
 
     Raises:
         ValueError: its axes are not those of the output.
     """
+    if not isinstance(value, torch.Tensor):
+        raise ValueError(f"holds {type(value).__name__}, and no tensors")
     axes = "B" + AXES[name].removeprefix("L")
     sizes = [lengths.get(axis) for axis in axes]
 

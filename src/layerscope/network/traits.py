@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from layerscope.errors import ModelError
-from layerscope.network.batching import Item
+from layerscope.network.batching import ALONE, Item
 from layerscope.network.capture import call, evaluation, tensors
 from layerscope.network.inputs import network_inputs
 from layerscope.network.outputs import AXES, as_array, axes_of, reported, tolerance
@@ -39,34 +39,55 @@ class Traits:
         is_causal: whether a token's states depend only on it and the tokens before it.
         company: the output that a longer text beside it changes most, and by how much of its largest value; None
             where padding and other texts change nothing. Texts then pass one by one.
+        refusal: why it cannot be read at all; None if it can.
     """
 
     is_causal: bool
     company: tuple[str, float] | None = None
+    refusal: str | None = None
 
 
 def traits(model: Model) -> Traits:
-    """Try a model on short texts.
-
-    Raises:
-        ModelError: the same text does not give the same numbers twice.
-    """
+    """Try a model on short texts."""
     if model.device.type == "meta":  # no weights, so there is nothing to try
         return Traits(_says_causal(model))
+    try:
+        model.sites()
+    except ModelError as error:
+        return Traits(_says_causal(model), refusal=str(error))
     with model.lock, evaluation(model.hf):
         item = short_item(model)
         alone = _outputs(model, [item])[0]
-        beside = _outputs(model, batch(model))[0]
-        again = _outputs(model, [item])[0]
-        name, moved = _largest(alone, again)
+        beside = _beside(model)
+        name, moved = _largest(alone, _outputs(model, [item])[0])
         if moved > _limit(model):
-            raise ModelError(
+            refusal = (
                 f"{model.name} gives other numbers for the same text a second time ({name} differ by {moved:.2g} of "
                 "the largest value): its pass draws random numbers or changes its weights, so it cannot be read."
             )
-        name, moved = _largest(alone, beside)
+            return Traits(_says_causal(model), refusal=refusal)
+        name, moved = ("outputs", np.inf) if beside is None else _largest(alone, beside)
         company = (name, moved) if moved > _limit(model) else None
         return Traits(_is_causal(model, item, alone, company is not None), company)
+
+
+def tokens_at_once(model: Model, most: int) -> int:
+    """How many tokens may pass at once: `most`, or each text alone where others beside it would change its numbers.
+
+    Raises:
+        ModelError: the model cannot be read.
+    """
+    if model.traits.refusal is not None:
+        raise ModelError(model.traits.refusal)
+    return most if model.traits.company is None else ALONE
+
+
+def _beside(model: Model) -> dict[str, Array] | None:
+    """What a pass reports of the short text beside a longer one; None where the network takes one text at a time."""
+    try:
+        return _outputs(model, batch(model))[0]
+    except ModelError:
+        return None
 
 
 def _is_causal(model: Model, item: Item, before: Mapping[str, Array], is_noisy: bool) -> bool:
@@ -112,17 +133,18 @@ def _limit(model: Model) -> float:
 def _outputs(model: Model, items: Sequence[Item]) -> list[dict[str, Array]]:
     """What a pass reports of each item, without its padding; a series of layers as one array."""
     output = call(model.hf, {**network_inputs(model, items), "output_hidden_states": True})
-    return [_of_one(output, number, item) for number, item in enumerate(items)]
+    return [_of_one(model, output, number, item) for number, item in enumerate(items)]
 
 
-def _of_one(output: Any, number: int, item: Item) -> dict[str, Array]:
+def _of_one(model: Model, output: Any, number: int, item: Item) -> dict[str, Array]:
     lengths = {"T": len(item.window), "D": 0 if item.target is None else len(item.target)}
     found = {}
     for name in AXES:
         if "attentions" in name:
             continue
-        value = reported(output, name)[1]
-        layers = [one for _, one in tensors(value)]
+        layers = [one for _, one in tensors(reported(output, name)[1])]
+        sites = [model.sites().get((name, layer)) for layer in range(len(layers))]
+        layers = [one if site is None else site.of(one) for one, site in zip(layers, sites, strict=True)]
         axes = axes_of(name, item).removeprefix("L")
         if layers and all(one.shape == layers[0].shape and one.ndim == len(axes) + 1 for one in layers):
             cut = tuple(slice(lengths.get(axis)) for axis in axes)
