@@ -17,6 +17,12 @@ from layerscope.errors import InputError
 
 SEPARATORS = {"csv": ",", "tsv": "\t"}
 
+# What may separate fields, and what it is called.
+_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+
+# Lines that are looked at to see what separates them.
+_LOOKED_AT = 20
+
 
 def from_delimited(files: list[File]) -> Tables:
     """The rows of CSV or TSV files of one header; all values stay the strings that are written.
@@ -47,10 +53,33 @@ def from_delimited(files: list[File]) -> Tables:
 
 def _header(file: File) -> list[str]:
     records = _records(file)
-    for _, header in records:
-        records.close()
-        return list(header)
-    raise InputError(f"{file.label} is empty; its first line is to name the columns.")
+    first = [fields for _, fields in islice(records, _LOOKED_AT)]
+    records.close()
+    if not first:
+        raise InputError(f"{file.label} is empty; its first line is to name the columns.")
+    if not first[0]:
+        raise InputError(f"The first line of {file.label} is empty; it is to name the columns.")
+    _check_separator(file, first)
+    return list(first[0])
+
+
+def _check_separator(file: File, first: list[list[str]]) -> None:
+    """Raise if a file has one column only because another sign separates its fields, in every one of its first lines."""
+    lines = [fields[0] for fields in first if fields]
+    if any(len(fields) > 1 for fields in first):
+        return
+    if lines[0].lower().startswith("sep="):
+        raise InputError(
+            f"The first line of {file.label} is {lines[0]!r}, which only Excel reads: leave it out, and separate the "
+            f"fields by {_NAMES[SEPARATORS[file.kind or 'csv']]}."
+        )
+    for sign in _NAMES.keys() - {SEPARATORS[file.kind or "csv"]}:
+        counts = {line.count(sign) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and counts != {0}:
+            raise InputError(
+                f"{file.label} has a single column {lines[0]!r}: its fields seem to be separated by {_NAMES[sign]}. "
+                f"Separate them by {_NAMES[SEPARATORS[file.kind or 'csv']]}, or quote the fields."
+            )
 
 
 def _rows(file: File) -> Iterator[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import posixpath
 import sys
 import zlib
@@ -76,6 +77,8 @@ class File:
     def packed(self) -> Iterator[BinaryIO]:
         """The file as it is stored, opened; what reading it raises becomes an `InputError`."""
         if self.is_stdin:
+            if sys.stdin is None:
+                raise InputError("Standard input is closed; name a file, or pipe one in.")
             yield sys.stdin.buffer
             return
         try:
@@ -96,8 +99,19 @@ class File:
             if self.packing is None:
                 yield stream
             else:
+                if self._size() == 0:
+                    raise InputError(
+                        f"{self.label} is empty, and no {self.packing} file: was it cut off while it was copied?"
+                    )
                 with UNPACK[self.packing](stream) as unpacked:
                     yield unpacked
+
+    def _size(self) -> int | None:
+        """Bytes, as far as it is known."""
+        if self.system is None:
+            return os.path.getsize(self.path)
+        size: int | None = self.system.size(self.path)
+        return size
 
     @property
     def _name(self) -> str:

@@ -49,7 +49,9 @@ def find(names: tuple[str, ...], is_text_possible: bool = False) -> list[File]:
             f"{', '.join(kinds)}; give those of one kind, for instance by a glob like '*.{kinds[0]}'."
         )
     below = _length_of_folder(found)
-    return [replace(file, label=file.path[below:].replace("\\", "/") or file.label) for file in found]
+    return [
+        replace(file, label=_printable(file.path[below:].replace("\\", "/") or file.label)) for file in found
+    ]
 
 
 def _found(name: str, is_text_possible: bool) -> list[File]:
@@ -63,7 +65,7 @@ def _found(name: str, is_text_possible: bool) -> list[File]:
     if name and os.path.isdir(path):
         return _known_in(name, [_local(file) for file in sorted(_inside(path), key=_by_path)])
     if any(sign in name for sign in "*?["):
-        matches = [match for match in glob.glob(str(path), recursive=True) if os.path.isfile(match)]
+        matches = _matching(str(path))
         if not matches:
             raise InputError(f"No file matches {_short(name)}{hint}.")
         return [_local(match) for match in sorted(matches, key=_by_path)]
@@ -107,10 +109,43 @@ def _known_in(folder: str, files: list[File]) -> list[File]:
 
 
 def _inside(folder: Path) -> Iterator[str]:
-    """All files below a folder that are not hidden, nor in a hidden folder."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (os.path.join(root, name) for name in files if not name.startswith("."))
+    """All files below a folder, through links too, that are data: see `_is_data`. Each folder is read once."""
+    seen = {os.path.realpath(folder)}
+    for root, folders, files in os.walk(folder, followlinks=True):
+        inner = [name for name in folders if not _is_hidden(name)]
+        real = {name: os.path.realpath(os.path.join(root, name)) for name in inner}
+        folders[:] = [name for name in inner if real[name] not in seen and not _holds_features(real[name])]
+        seen |= {real[name] for name in folders}
+        yield from (os.path.join(root, name) for name in files if not _is_hidden(name))
+
+
+def _matching(pattern: str) -> list[str]:
+    """The files that a glob matches and that are data; those of a folder that links lead to again once."""
+    fixed = pattern[: min(pattern.find(sign) for sign in "*?[" if sign in pattern)]
+    below = len(fixed) - len(fixed.rpartition(os.sep)[2])
+    found: dict[tuple[str, str], str] = {}
+    for match in glob.glob(pattern, recursive=True):
+        folder, name = os.path.split(match)
+        is_written = _is_hidden(os.path.basename(pattern))  # it was asked for by name
+        if os.path.isfile(match) and (is_written or not _is_hidden(match[below:])):
+            if len(folder) > below and _holds_features(folder):
+                continue
+            found.setdefault((os.path.realpath(folder), name), match)
+    return list(found.values())
+
+
+def _holds_features(folder: str) -> bool:
+    """Whether a folder is the output of an extraction, which may lie in the folder of its corpus."""
+    try:
+        with open(os.path.join(folder, "manifest.json"), "rb") as file:
+            return b'"format": "layerscope features"' in file.read(200)
+    except OSError:
+        return False
+
+
+def _printable(name: str) -> str:
+    """A file's name in whole characters: bytes that are none are written as escapes."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _local(path: str) -> File:
@@ -140,7 +175,8 @@ def _by_path(path: str) -> list[str]:
 
 
 def _is_hidden(path: str) -> bool:
-    return any(part.startswith(".") for part in path.split("/"))
+    """Whether a name, or that of a folder above, begins with a dot or an underscore: no data, as Spark has it too."""
+    return any(part.startswith((".", "_")) for part in re.split(r"[/\\]", path))
 
 
 def _short(name: str) -> str:

@@ -113,7 +113,36 @@ def tables(rows: Iterator[Any], schema: Any, size: int) -> Iterator[Any]:
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+# What files begin with that are no text, whatever their names say.
+_MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"PK\x03\x04": "zip (or an Excel or Word file)",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow",
+    b"%PDF": "PDF",
+}
+
+
+def _check_text(data: bytes, label: str) -> None:
+    """Raise if the beginning of a file is that of one of another kind."""
+    kind = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), None)
+    if kind is not None:
+        raise InputError(
+            f"{label} is no text: by its first bytes it is {kind}. Unpack it, or name it by its kind."
+        )
+    if data.count(0) * 4 > len(data):
+        raise InputError(
+            f"{label} is no UTF-8: many of its bytes are 0, as in UTF-16 or UTF-32; convert the file to UTF-8, for "
+            "instance with iconv."
+        )
+
+
 def _utf8(data: bytes, label: str, lines: int, position: int) -> str:
+    if position == 0:
+        _check_text(data, label)
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -104,6 +104,12 @@ class Columns:
                 f"The column {name!r} cannot be kept: that is the name of a column of the features. Rename it "
                 "in the corpus." + (" The text itself is kept anyway." if name in ("text", "pair") else "")
             )
+        for field in kept:
+            if _has_empty_struct(field.type):
+                raise InputError(
+                    f"The column {field.name!r} cannot be kept: it holds objects without a field, which Parquet "
+                    "cannot store."
+                )
         return cls(tuple(features), widths, numbers, pa.schema([*kept, *ours]))
 
     def table(self, rows: Rows, read: Sequence[Read], cells: dict[str, Cells]) -> pa.Table:
@@ -147,6 +153,12 @@ class Columns:
         whole[good] = cells.values
         whole[is_empty] = 0
         return _vectors(kind, whole, is_empty)
+
+
+def _has_empty_struct(kind: pa.DataType) -> bool:
+    """Whether a type holds, at any depth, a struct of no fields."""
+    inner = [kind.field(number).type for number in range(kind.num_fields)]
+    return (pa.types.is_struct(kind) and not inner) or any(map(_has_empty_struct, inner))
 
 
 def _storable(text: Any) -> str | None:
