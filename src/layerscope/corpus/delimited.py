@@ -64,7 +64,7 @@ def _header(file: File) -> list[str]:
 
 
 def _check_separator(file: File, first: list[list[str]]) -> None:
-    """Raise if a file has one column only because another sign separates its fields, in every one of its first lines."""
+    """Raise if a file has one column only because another sign separates its fields, in each of its first lines."""
     lines = [fields[0] for fields in first if fields]
     if any(len(fields) > 1 for fields in first):
         return

@@ -45,7 +45,7 @@ class Frame:
         for name in used.kept:
             series = self._frame.iloc[:, self._place(name)]
             if hasattr(series, "cat"):
-                series = series.astype(series.cat.categories.dtype)
+                series = series.astype(object)
             try:
                 columns[name] = pa.array(series, from_pandas=True)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:

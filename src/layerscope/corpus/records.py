@@ -39,8 +39,8 @@ class Records:
         self.name = name
         self.count = count
         self.is_once = is_once
-        self._rows = rows
-        stream = rows(0)
+        self._rows: Callable[[int], Iterator[Any]] = lambda start: map(_by_name, rows(start))
+        stream = self._rows(0)
         self._ahead = list(islice(stream, AHEAD))
         self._rest = stream if is_once else None
         self.is_empty = not self._ahead
@@ -100,6 +100,11 @@ def _columns(rows: list[Any]) -> list[Column] | None:
     if not dicts:
         return None
     return [Column(name, kinds - {type(None)} == {str}) for name, kinds in found.items()]
+
+
+def _by_name(row: Any) -> Any:
+    """A row, a named tuple as a dict: its second field is no second text of a pair."""
+    return row._asdict() if isinstance(row, tuple) and hasattr(row, "_asdict") else row
 
 
 def _is_pair(row: object) -> bool:

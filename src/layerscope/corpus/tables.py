@@ -103,13 +103,14 @@ def from_stream(name: str, source: Any) -> Tables:
         InputError: what it streams are not rows of columns.
     """
     pa = arrow()
+    # Before the stream is opened: what runs a query (DuckDB) can do one thing at a time.
+    count = len(source) if hasattr(source, "__len__") else None
     try:
         first = (
             source if isinstance(source, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(source)
         )
     except (pa.ArrowException, TypeError, NotImplementedError):
         raise InputError(f"{name[0].upper()}{name[1:]} is no table: it has no columns by name.") from None
-    count = len(source) if hasattr(source, "__len__") else None
     waiting = [first]
 
     def read(names: list[str], start: int, size: int) -> Iterator[Any]:

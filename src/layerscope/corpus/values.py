@@ -1,7 +1,7 @@
 """Python values as an Arrow column whose type the first rows decide.
 
-Arrow alone would be too obliging: a float 2.0 becomes an integer, True a 1, and what a struct has no field
-for is dropped. So each value is checked first.
+Arrow alone would be too obliging: a float 2.5 becomes the integer 2, True the float 1, a time loses its zone, and
+what a struct has no field for is dropped. So each value is checked first.
 """
 
 from __future__ import annotations
@@ -110,7 +110,16 @@ def _fits(value: Any, kind: pa.DataType) -> bool:
         return isinstance(value, list | tuple | np.ndarray) and all(
             _fits(part, kind.value_type) for part in value
         )
-    return True  # times, decimals: of these Arrow takes nothing else
+    return _comes_back(value, kind)
+
+
+def _comes_back(value: Any, kind: pa.DataType) -> bool:
+    """Whether a date, time, decimal or the like is what it was when it is read again: no zone, no nanosecond less."""
+    try:
+        back = arrow().array([value], kind)[0].as_py()
+        return bool(back == value)
+    except _failures():
+        return False
 
 
 def _converts(value: Any, kind: pa.DataType) -> bool:
