@@ -103,6 +103,13 @@ def test_closed_standard_input_is_a_sentence(tiny_folder, tmp_path):
     assert "Standard input is closed" in done.stderr
 
 
+def test_with_closed_standard_output_all_is_written(tiny_folder, tmp_path):
+    (tmp_path / "a.txt").write_text("a\n")
+    command = f"{sys.executable} -m layerscope.cli extract {tmp_path}/a.txt -o {tmp_path}/out -m {tiny_folder('bert')} >&-"
+    assert subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True).returncode == 0
+    assert len(ls.open_features(tmp_path / "out")) == 1
+
+
 def test_objects_without_a_field_are_refused_before_the_pass(tiny, tmp_path):
     for value in ({}, [{"a": {}}], {"b": {"c": {}}}):
         with pytest.raises(InputError, match="'meta' cannot be kept: it holds objects without a field"):

@@ -83,6 +83,7 @@ def options(
 def main() -> None:
     """Run the command: 0 if all went well, 1 if a check did not pass, 2 for a mistake, 130 for Ctrl-C."""
     warnings.showwarning = _as_note
+    _open_closed_streams()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -102,6 +103,13 @@ def main() -> None:
         _forget_stdout()
         note(f"layerscope: What was found cannot be printed: {error.strerror or error}.")
         sys.exit(2)
+
+
+def _open_closed_streams() -> None:
+    """Let what goes to a stream that was closed before the start go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _forget_stdout() -> None:
