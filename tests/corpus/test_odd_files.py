@@ -105,7 +105,8 @@ def test_closed_standard_input_is_a_sentence(tiny_folder, tmp_path):
 
 def test_with_closed_standard_output_all_is_written(tiny_folder, tmp_path):
     (tmp_path / "a.txt").write_text("a\n")
-    command = f"{sys.executable} -m layerscope.cli extract {tmp_path}/a.txt -o {tmp_path}/out -m {tiny_folder('bert')} >&-"
+    words = f"extract {tmp_path}/a.txt -o {tmp_path}/out -m {tiny_folder('bert')}"
+    command = f"{sys.executable} -m layerscope.cli {words} >&-"
     assert subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True).returncode == 0
     assert len(ls.open_features(tmp_path / "out")) == 1
 
