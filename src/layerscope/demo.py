@@ -11,7 +11,7 @@ import numpy as np
 from layerscope import samples
 from layerscope.analysis.look import look
 from layerscope.analysis.similarity import similarity
-from layerscope.errors import InputError, MissingExtraError
+from layerscope.errors import InputError
 from layerscope.plots.heat import heats
 from layerscope.reduce.cosine import cosine
 from layerscope.reduce.feature import Feature
@@ -33,7 +33,7 @@ def demo(model: Model, out: Path) -> dict[Path, str]:
 
     Raises:
         InputError: the folder is a file or cannot be written.
-        MissingExtraError: matplotlib, seaborn or pyarrow is not installed.
+        MissingExtraError: matplotlib or seaborn is not installed.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -91,11 +91,8 @@ def _attention(by_layer: Mapping[int, pd.DataFrame]) -> pd.DataFrame:
 
 def _features(model: Model) -> Callable[[Path], None]:
     """A function that writes the samples and their features as Parquet."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "parquet") from error
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     columns: dict[str, Any] = {str(name): list(column) for name, column in samples.table().items()}
     traces = model.run_many(samples.texts())

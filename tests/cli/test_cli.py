@@ -203,7 +203,7 @@ def test_warnings_are_notes_if_they_are_ours_and_else_are_not_shown(command, mon
     def warn(*_):
         warnings.warn("a head is new", NewHeadWarning, stacklevel=1)
         warnings.warn("library internals", UserWarning, stacklevel=1)
-        return ""
+        return "x"
 
     monkeypatch.setattr("layerscope.cli.tokens.read_text", warn)
     with warnings.catch_warnings():

@@ -33,7 +33,8 @@ def test_mistakes(command, tmp_path):
     for words, message in (
         (["drift"], "Give what to read: layerscope drift poems.jsonl --text text"),
         (["drift", tmp_path / "none.txt"], "none.txt"),
-        (["drift", tmp_path / "poems.txt", "--against", "next"], "'next'"),
+        (["drift", tmp_path / "poems.txt", "--against", "next", "--png", tmp_path / "x.png"], "'next'"),
+        (["drift", tmp_path / "poems.txt", "--against", "previous"], "--against has no effect without --png"),
         (
             ["drift", tmp_path / "poems.txt", "--png", tmp_path / "d.jpg"],
             "--png writes a file that ends with .png",

@@ -112,7 +112,7 @@ def test_success_is_what_came_out(command, tmp_path):
         ),
         (["extract", "{reviews}", "-o", "{reviews}", "--text", "review"], "reviews.csv"),
         (["extract", "--check", "nowhere"], "There is no folder nowhere"),
-        (["plan"], "Give a corpus, or tokens= and rate="),
+        (["plan"], "Give a corpus, or --tokens and --rate"),
         (["plan", "--tokens", "-3", "--rate", "1"], "tokens is a number above zero"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, read_text, with_model
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_model
 from layerscope.cli.output import note, show, show_json
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def command(
     found = anatomy(loaded, given, layer, pair)
     of_head = {} if head is None else {"head": head, "probabilities": found.head(head).to_numpy()}
     write_figures(lambda: found.plot() if head is None else found.plot_head(head), png, svg)
+    note_empty(given, pair)
     if as_json:
         show_json(found.to_dict() | of_head)
         return

@@ -95,7 +95,8 @@ def main() -> None:
         sys.exit(2)
     except _UsageError as error:
         verb = error.ctx.command_path if error.ctx else "layerscope"
-        note(f"layerscope: {error.format_message().rstrip('. ')}. See {verb} --help.")
+        said = error.format_message().rstrip(". ")
+        note(f"layerscope: {said}{'' if said.endswith('?') else '.'} See {verb} --help.")
         sys.exit(2)
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
         _forget_stdout()

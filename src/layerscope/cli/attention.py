@@ -7,14 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerscope.cli.asked import Asked
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, TextArgument, read_layers, read_text, with_model
+from layerscope.cli.options import (
+    Json,
+    ModelOptions,
+    TextArgument,
+    note_empty,
+    read_layers,
+    read_text,
+    with_model,
+)
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
 from layerscope.shown import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from layerscope.model import Model
 
@@ -30,15 +40,20 @@ EXAMPLES = """Examples:\n
 @with_model
 def command(
     model: ModelOptions,
+    asked: Asked,
     text: TextArgument = None,
     layers: Annotated[
         str | None,
-        typer.Option(help="Which to print: all, 8, -4:, or 1,6,12. First, middle and last if left out."),
+        typer.Option(help="Which to show: all, 8, -4:, or 1,6,12. First, middle and last if left out."),
     ] = None,
-    head: Annotated[str, typer.Option(help="One head, from 0, or max or mean over all.")] = "max",
+    head: Annotated[
+        str, typer.Option(help="One head, from 0, or max or mean over all; a figure then shows that.")
+    ] = "max",
     unit: Annotated[str, typer.Option(help="word, or token.")] = "word",
     specials: Annotated[bool, typer.Option("--specials", help="Let special tokens take part.")] = False,
-    layer: Annotated[int, typer.Option(help="With --png or --svg, whose heads to draw.")] = -1,
+    layer: Annotated[
+        int | None, typer.Option(help="One layer to show, and to draw; a figure is else of the last.")
+    ] = None,
     heads: Annotated[bool, typer.Option("--heads", help="How each head attends, on average.")] = False,
     measure: Annotated[
         str,
@@ -65,6 +80,8 @@ def command(
         raise InputError("--heads is of a text; leave it out with --treebank.")
     if treebank is None and (relation is not None or limit is not None):
         raise InputError("--relation and --limit are for --treebank FILE.")
+    is_drawn = png is not None or svg is not None
+    _check_effect(asked, is_drawn, as_json)
     check_figures(png, svg)
     if treebank is not None:
         _search(model, treebank, relation, limit, png, svg, as_json)
@@ -73,7 +90,26 @@ def command(
     if heads:
         _heads(model.load(), given, measure, layers, png, svg, as_json)
     else:
-        _partners(model.load(), given, layers, head, unit, specials, layer, png, svg, as_json)
+        layers = layers if layer is None else str(layer)
+        drawn = head if "head" in asked.given else None
+        _partners(model.load(), given, layers, head, unit, specials, drawn, png, svg, as_json)
+
+
+def _check_effect(asked: Asked, is_drawn: bool, as_json: bool) -> None:
+    """Refuse options that have no effect on what is asked for: heads that are measured, a treebank, or a text."""
+    of_text = ("layer", "head", "unit", "specials")
+    if "treebank" in asked.given:
+        asked.refuse("layers", "measure", *of_text, why="with --treebank")
+        if as_json and not is_drawn:
+            asked.refuse("relation", why="with --json, which has every relation")
+    elif "heads" in asked.given:
+        asked.refuse(*of_text, why="with --heads")
+        if not is_drawn:
+            asked.refuse("measure", why="without --png or --svg, since it says what to draw")
+    else:
+        asked.refuse("measure", why="without --heads")
+        if {"layer", "layers"} <= asked.given:
+            raise InputError("Give --layer or --layers, not both.")
 
 
 def _partners(
@@ -83,7 +119,7 @@ def _partners(
     head: str,
     unit: str,
     specials: bool,
-    layer: int,
+    drawn: str | None,
     png: Path | None,
     svg: Path | None,
     as_json: bool,
@@ -91,11 +127,19 @@ def _partners(
     from layerscope.analysis.attention import attention, partners
 
     chosen = _layers(model, layers)
-    trace = model.run(text, attention=True)
-    which = int(head) if head.removeprefix("-").isdecimal() else head
+    if (png is not None or svg is not None) and layers is not None and len(chosen) > 1:
+        raise InputError(f"A figure is of one layer, and --layers names {len(chosen)}: give --layer.")
+    trace = model.run(text, attention=True, layers="all" if layers is None else chosen)
+    which = _head(head)
     found = partners(trace, unit, which, specials)
     table = found.table()
-    write_figures(lambda: attention(trace, layer, unit).figure().axes[0], png, svg)
+
+    def draw() -> Axes:
+        of_layer = attention(trace, chosen[-1], unit)
+        return of_layer.figure().axes[0] if drawn is None else of_layer.plot(_head(drawn))
+
+    write_figures(draw, png, svg)
+    note_empty(text)
     if as_json:
         show_json(found.to_dict())
         return
@@ -129,8 +173,10 @@ def _heads(
     found = heads(model, [text], progress=False)
     table = found.table()
     write_figures(lambda: found.plot(measure), png, svg)
+    shown = table[table["layer"].isin(chosen)]
     if as_json:
-        show_json(found.to_dict())
+        named = {} if layers is None else {"heads": shown.to_dict("records")}
+        show_json(found.to_dict() | named)
         return
     from layerscope.view import terminal
 
@@ -139,7 +185,7 @@ def _heads(
             f"How each head attends, mean over {counted(found.queries, 'token')}, special ones left out"
         )
     )
-    show(terminal.frame(table[table["layer"].isin(chosen)].set_index(["layer", "head"])))
+    show(terminal.frame(shown.set_index(["layer", "head"])))
 
 
 def _search(
@@ -176,6 +222,10 @@ def _search(
     )
     show(terminal.heat(found.accuracies(relation, best["direction"])))
     show(f"Always the word at {best['offset']:+d}: {best['baseline']:.3f}")
+
+
+def _head(written: str) -> int | str:
+    return int(written) if written.removeprefix("-").isdecimal() else written
 
 
 def _layers(model: Model, written: str | None) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.options import Json, ModelOptions, note_empty, with_model
 from layerscope.cli.output import show, show_json
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def command(
     texts, words = compare(loaded, a, b, layer=layer, pooling=pooling)
     titles = (f"Texts (pooling {pooling}, layer {layer})", f"Words (layer {layer})")
     write_figures(lambda: heats(dict(zip(titles, (texts, words), strict=True))).axes[0], png, svg)
+    note_empty(a, b)
     if as_json:
         sides = {"model": loaded.name, "layer": layer, "pooling": pooling, "a": a, "b": b}
         show_json(sides | {"texts": _cells(texts), "words": _cells(words)})

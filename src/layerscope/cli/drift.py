@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from layerscope.cli.asked import Asked
 from layerscope.cli.extract import Long, Sources, Text
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
@@ -23,6 +24,7 @@ EXAMPLES = """Examples:\n
 @with_model
 def command(
     model: ModelOptions,
+    asked: Asked,
     source: Sources = None,
     text: Text = None,
     id: Annotated[str | None, typer.Option("--id", help="A column that names the texts.")] = None,
@@ -42,6 +44,8 @@ def command(
     """How far texts move from their static embeddings, layer by layer."""
     if not source:
         raise InputError("Give what to read: layerscope drift poems.jsonl --text text")
+    if png is None and svg is None:
+        asked.refuse("against", why="without --png or --svg, since it says what to draw")
     check_figures(png, svg)
     from layerscope.analysis.drift import AGAINST, drift
     from layerscope.corpus.files import Files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,8 +15,18 @@ from layerscope.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Also draw it into a PNG file.")]
-Svg = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Also draw it into an SVG file.")]
+
+def home(path: Path | None) -> Path | None:
+    """A path with ~ for the user's own folder, which a shell does not see in --png=~/FILE."""
+    return None if path is None else Path(os.path.expanduser(path))
+
+
+Png = Annotated[
+    Path | None, typer.Option("--png", metavar="FILE", callback=home, help="Also draw it into a PNG file.")
+]
+Svg = Annotated[
+    Path | None, typer.Option("--svg", metavar="FILE", callback=home, help="Also draw it into an SVG file.")
+]
 
 
 def check_figures(png: Path | None, svg: Path | None) -> None:

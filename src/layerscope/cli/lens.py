@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from layerscope.cli.asked import Asked
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, read_text, with_model
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_model
 from layerscope.cli.output import show, show_json
 
 NAME = "lens"
@@ -21,6 +22,7 @@ EXAMPLES = """Examples:\n
 @with_model
 def command(
     model: ModelOptions,
+    asked: Asked,
     text: TextArgument = None,
     pair: Pair = None,
     target: Annotated[str | None, typer.Option(help="What an encoder-decoder's decoder is to read.")] = None,
@@ -34,6 +36,10 @@ def command(
 ) -> None:
     """What each layer would predict at each position (the logit lens)."""
     given = read_text(text)
+    if png is not None or svg is not None or as_json:
+        asked.refuse("position", why="on a figure or --json, which have every position")
+    elif position is None:
+        asked.refuse("k", why="without --position or --json, since the grid shows one token of each layer")
     check_figures(png, svg)
     loaded = model.load()
     from layerscope.analysis.lens import lens
@@ -42,6 +48,7 @@ def command(
     if position is not None:
         found.table(position)  # raises before anything is drawn
     write_figures(found.plot, png, svg)
+    note_empty(given, pair)
     if as_json:
         show_json(found.to_dict())
         return

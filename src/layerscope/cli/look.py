@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, read_layers, read_text, with_model
+from layerscope.cli.asked import Asked
+from layerscope.cli.options import (
+    Json,
+    ModelOptions,
+    Pair,
+    TextArgument,
+    note_empty,
+    read_layers,
+    read_text,
+    with_model,
+)
 from layerscope.cli.output import show, show_json
 
 NAME = "look"
@@ -19,6 +29,7 @@ EXAMPLES = """Examples:\n
 @with_model
 def command(
     model: ModelOptions,
+    asked: Asked,
     text: TextArgument = None,
     pair: Pair = None,
     layers: Annotated[
@@ -34,6 +45,10 @@ def command(
     from layerscope.analysis.look import look
 
     seen = look(loaded, given, pair, layers=chosen, k=k)
+    if not seen.predictions:
+        why = seen.note or f"{seen.model} predicts nothing of this text."
+        asked.refuse("k", why=f"where there are no predictions ({why.rstrip('.')})")
+    note_empty(given, pair)
     if as_json:
         show_json(seen.to_dict())
         return

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerscope.cli.output import waiting
-from layerscope.errors import InputError
+from layerscope.cli.asked import Asked
+from layerscope.cli.output import note, waiting
+from layerscope.errors import InputError, LayerscopeError
 
 if TYPE_CHECKING:
     from layerscope.model import Model
@@ -55,6 +56,14 @@ class ModelOptions:
         if checkpoint is not None and self.model is not None:
             raise InputError("Name the model once, as MODEL or with --model.")
         name = checkpoint or self.model
+        for option, is_given in (
+            ("--allow-pickle", self.allow_pickle),
+            ("--trust-remote-code", self.trust_remote_code),
+        ):
+            if name is None and is_given:
+                raise InputError(
+                    f"{option} has no effect on the bundled model; leave it out, or give --model."
+                )
         with waiting(f"Loading {name or 'the bundled model'} …"):
             from layerscope.loading.checkpoint import load
 
@@ -71,17 +80,25 @@ class ModelOptions:
 def with_model(verb: Callable[..., None]) -> Callable[..., None]:
     """Give a verb the fields of `ModelOptions` as options; it receives them as its parameter `model`.
 
-    A field that the verb has itself is its own.
+    A field that the verb has itself is its own. If it has a parameter `asked`, it is told which options are given. What
+    the library says of arguments is said of options.
     """
     own = inspect.signature(verb, eval_str=True).parameters
     fields = inspect.signature(ModelOptions, eval_str=True).parameters
     shared = {name: one for name, one in fields.items() if name not in own or name == "model"}
 
-    def command(**given: Any) -> None:
+    def command(context: typer.Context, **given: Any) -> None:
+        asked = Asked.of(context)
         model = ModelOptions(**{name: given.pop(name) for name in shared})
-        verb(model=model, **given)
+        try:
+            verb(model=model, **given, **({"asked": asked} if "asked" in own else {}))
+        except LayerscopeError as error:
+            error.args = (asked.in_options(str(error)),)
+            raise
 
-    parameters = [*(one for name, one in own.items() if name != "model"), *shared.values()]
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    options = (one for name, one in own.items() if name not in ("model", "asked"))
+    parameters = [context, *options, *shared.values()]
     keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     command.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -105,6 +122,13 @@ def read_text(text: str | None) -> str:
         raise InputError(
             f"The text on stdin is not UTF-8 (at byte {error.start}); convert it first."
         ) from error
+
+
+def note_empty(text: str, pair: str | None = None) -> None:
+    """Say of an empty text that was looked at all the same that it is one."""
+    for what, given in (("text", text), ("second text", pair)):
+        if given is not None and not given.strip():
+            note(f"note: The {what} is empty." if not given else f"note: The {what} has only white space.")
 
 
 def read_layers(written: str | None) -> Layers | None:

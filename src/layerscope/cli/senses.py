@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerscope.cli.asked import Asked
 from layerscope.cli.extract import Sources, Text, Unit
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
@@ -33,6 +34,7 @@ _LISTED, _BESIDE = 30, 14
 @with_model
 def command(
     model: ModelOptions,
+    asked: Asked,
     word: Annotated[str | None, typer.Argument(help="The word, or phrase.", show_default=False)] = None,
     source: Sources = None,
     text: Text = None,
@@ -50,7 +52,11 @@ def command(
     if word is None or not source:
         raise InputError("Give a word and where to look for it: layerscope senses bank sentences.csv")
     check_figures(png, svg)
-    found = _found(model, word, source, text, label, unit)
+    features = _features(source)
+    if features is None:
+        found = _found(model, word, source, text, label, unit, layer)
+    else:
+        found = _stored(asked, features, word, label)
     similarity = None if layer is None else found.similarity(layer)
     write_figures(found.plot if layer is None else lambda: found.heat(layer), png, svg)
     if as_json:
@@ -73,17 +79,35 @@ def command(
 
 
 def _found(
-    model: ModelOptions, word: str, source: list[str], text: str | None, label: str | None, unit: str
+    model: ModelOptions,
+    word: str,
+    source: list[str],
+    text: str | None,
+    label: str | None,
+    unit: str,
+    layer: int | None,
 ) -> Senses:
+    """The uses in a corpus, if the model has the layer that is to be shown."""
     from layerscope.analysis.senses import senses
     from layerscope.corpus.files import Files
+    from layerscope.reduce.layers import resolve_layer
 
-    features = _features(source)
-    if features is None:
-        return senses(model.load(), word, Files(tuple(source)), label, text=text, unit=unit)
-    if model.model is not None:
-        raise InputError(f"{source[0]} is a folder of features, which needs no model: leave --model out.")
-    return senses(features, word, labels=label, text=text, unit=unit)
+    loaded = model.load()
+    if layer is not None:
+        resolve_layer(layer, loaded.num_layers)
+    return senses(loaded, word, Files(tuple(source)), label, text=text, unit=unit)
+
+
+def _stored(asked: Asked, features: Features, word: str, label: str | None) -> Senses:
+    """The uses in a folder of features."""
+    from layerscope.analysis.senses import senses
+
+    name = features.folder.name
+    if "model" in asked.given:
+        raise InputError(f"{name} is a folder of features, which needs no model: leave --model out.")
+    own = ("revision", "device", "dtype", "allow_pickle", "trust_remote_code", "text", "unit")
+    asked.refuse(*own, why="on a folder of features, which has its own model and texts")
+    return senses(features, word, labels=label)
 
 
 def _features(source: list[str]) -> Features | None:
@@ -113,6 +137,8 @@ def _notes(found: Senses) -> Iterator[str]:
         yield f"Uses that have no vector of their own, left out: {found.uses_lost:,}."
     counts = Counter(use.label for use in found.uses)
     single = [str(label) for label, count in counts.items() if count == 1]
+    if not found.is_labelled and found.uses[0].label is not None:
+        yield "Each use has a label of its own, so there are no senses to tell apart."
     if found.is_labelled and single:
         yield f"Only one use, so silhouette 0 and never accurate: {', '.join(single)}."
     if found.is_labelled and found.best == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, read_text, with_model
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_model
 from layerscope.cli.output import show, show_json
 
 NAME = "tokens"
@@ -23,6 +23,7 @@ def command(
     given = read_text(text)
     loaded = model.load()
     tokens = loaded.tokenize(given, pair)
+    note_empty(given, pair)
     if as_json:
         rows = tokens.table().reset_index()
         rows["text"] = tokens.sequence

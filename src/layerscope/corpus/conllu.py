@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -71,7 +72,7 @@ def read_conllu(path: str | Path) -> Iterator[Sentence]:
     except ImportError as error:
         raise missing("conllu") from error
     label = STDIN if str(path) == "-" else Path(path).name
-    for block, line in by_paragraph(File(str(path), label)):
+    for block, line in by_paragraph(File(os.path.expanduser(path), label)):
         try:
             lines = parse_token_and_metadata(block)
             if lines:
