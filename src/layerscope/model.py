@@ -16,7 +16,7 @@ from layerscope.errors import InputError, ModelError, brief
 from layerscope.network import sizes
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.capture import evaluation
-from layerscope.network.inputs import forward_names, rows_of
+from layerscope.network.inputs import forward_names
 from layerscope.network.limits import Limits, limits
 from layerscope.network.sites import Sites, attention_sites, hidden_sites
 from layerscope.network.traits import Traits, traits
@@ -172,12 +172,12 @@ class Model:
     @property
     def num_rows(self) -> int | None:
         """Rows of the embedding matrix: an id beyond them cannot be run. None where ids are no rows of a matrix."""
-        return rows_of(self.hf)
+        return sizes.num_rows(self.hf)
 
     @property
     def num_decoder_rows(self) -> int | None:
         """Those of an encoder-decoder's decoder."""
-        return rows_of(self.hf.get_decoder()) if self.is_encoder_decoder else None
+        return sizes.num_rows(self.hf.get_decoder()) if self.is_encoder_decoder else None
 
     @property
     def device(self) -> Any:

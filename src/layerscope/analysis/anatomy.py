@@ -13,7 +13,7 @@ from layerscope.analysis.blocks.seen import norm
 from layerscope.analysis.blocks.step import Kind, Step, Steps, step
 from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
-from layerscope.network.outputs import TOLERANCES
+from layerscope.network.outputs import tolerance
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
 from layerscope.shown import counted, last_part
@@ -240,12 +240,11 @@ def anatomy(model: Model, text: str, layer: int = -1, pair: str | None = None) -
 
 def _proven(model: Model, layer: int, through: Passage) -> tuple[Step, ...]:
     """The steps of a block, each held against the model's own."""
-    dtype = str(model.hf.dtype).removeprefix("torch.")
-    tolerance = max(TOLERANCES.get(dtype, 0.0), _TOLERANCE)
+    allowed = max(tolerance(model.hf.dtype), _TOLERANCE)
     steps: list[Step] = []
     try:
         for one in _steps(through):
-            if one.relative is not None and not one.relative <= tolerance:
+            if one.relative is not None and not one.relative <= allowed:
                 raise ModelError(
                     f"Layer {layer} of {model.name} does not add up: {one.name} differs from the model's own by "
                     f"{one.relative:.1g} of its largest value. The block computes something that is not known here."

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import Item
 from layerscope.network.head import Head
-from layerscope.network.outputs import TOLERANCES, as_array
+from layerscope.network.outputs import as_array, tolerance
 from layerscope.network.windows import Window
 from layerscope.reduce.pooling import Array
 
@@ -49,7 +49,7 @@ def proven(head: Head, items: Sequence[Item], states: Array) -> tuple[torch.Tens
         ModelError: the logits differ by more than the tolerance of `verify`.
     """
     model = head.model
-    tolerance = TOLERANCES.get(str(model.hf.dtype).removeprefix("torch."), 1e-5)
+    allowed = tolerance(model.hf.dtype)
     last = torch.empty(states.shape, device=model.device)
     differences = []
     for item in items:
@@ -59,13 +59,13 @@ def proven(head: Head, items: Sequence[Item], states: Array) -> tuple[torch.Tens
         places = item.window.positions[owned] if item.target is None else owned
         last[places] = block[owned].to(last)
         moved = float(np.abs(states[places] - as_array(final)[owned]).max())
-        if not moved <= tolerance * max(1.0, float(np.abs(states).max())):
+        if not moved <= allowed * max(1.0, float(np.abs(states).max())):
             raise InputError(
                 f"{model.name} computes other states now than this trace holds (they differ by {moved:.2g}): "
                 "run its text again."
             )
     largest, scale = np.max(differences, axis=0)  # by numpy, since Python's max would lose a NaN
-    if not largest <= tolerance * max(1.0, scale):
+    if not largest <= allowed * max(1.0, scale):
         raise ModelError(
             f"The lens does not hold for {model.name}: from the states of its last block alone its head does not give "
             f"its own logits (they differ by {largest:.2g}, of at most {scale:.2g})."

@@ -72,13 +72,3 @@ def forward_names(hf: Any, tokenizer: Any) -> frozenset[str]:
     if "token_type_ids" not in made:
         accepted.discard("token_type_ids")
     return frozenset(accepted)
-
-
-def rows_of(module: Any) -> int | None:
-    """How many rows a network's embedding matrix has, None where it has no such matrix."""
-    try:
-        table = module.get_input_embeddings()
-    except (AttributeError, NotImplementedError):
-        return None
-    rows = getattr(table, "num_embeddings", None)
-    return rows if isinstance(rows, int) else None

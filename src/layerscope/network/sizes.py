@@ -65,6 +65,16 @@ def vocabulary(hf: Any) -> int | None:
     return said if said is not None or matrix is None else int(matrix.shape[0])
 
 
+def num_rows(hf: Any) -> int | None:
+    """How many rows a network's embedding matrix has, None where it has no such matrix."""
+    try:
+        table = hf.get_input_embeddings()
+    except (AttributeError, NotImplementedError):
+        return None
+    rows = getattr(table, "num_embeddings", None)
+    return rows if isinstance(rows, int) else None
+
+
 def input_device(hf: Any) -> torch.device:
     """Where the ids of tokens must be."""
     matrix = _matrix(hf)

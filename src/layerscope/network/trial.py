@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from layerscope.network.batching import Item
-from layerscope.network.inputs import network_inputs
 from layerscope.network.windows import cut, windows
 from layerscope.text.encode import encode, encode_target
 from layerscope.text.tokens import Tokens
@@ -22,11 +21,6 @@ LONG = "The old man told me a story about my mother, and nobody walked there bef
 def short_item(model: Model) -> Item:
     """The short text."""
     return _item(model, 0, SHORT)
-
-
-def short_inputs(model: Model) -> dict[str, Any]:
-    """The keyword arguments of the network's forward for the short text."""
-    return network_inputs(model, [short_item(model)])
 
 
 def batch(model: Model) -> list[Item]:
