@@ -10,7 +10,7 @@ import tiny_tokenizers
 from layerscope.errors import ModelError
 from layerscope.network.batching import Item
 from layerscope.network.capture import substituted
-from layerscope.network.head import Head
+from layerscope.network.head import passed
 from layerscope.network.windows import Window
 
 TEXT, TARGET = "Then I tried to find some way.", "My mother's ghost."
@@ -40,8 +40,8 @@ def test_from_the_last_block_on_every_family_gives_its_own_logits(family, tiny):
     model = tiny(family)
     model.sites()  # transformers leaves hooks of its own behind when it is first asked for hidden states
     before = hooks(model.hf)
-    head = Head(model, item_of(model, size=3))
-    block, last, own = head.plain(item_of(model))
+    head = passed(model, item_of(model, size=3)).head
+    _, block, last, own = passed(model, item_of(model))
     for start in range(len(own) - 2):
         rows = slice(start, start + 3)
         torch.testing.assert_close(head(block[rows]), own[rows], rtol=0, atol=1e-5)
@@ -54,7 +54,7 @@ def test_from_the_last_block_on_every_family_gives_its_own_logits(family, tiny):
 
 def test_the_text_that_it_was_found_with_has_no_part(tiny):
     model = tiny("gpt2")
-    one, other = (Head(model, item_of(model, text, size=2)) for text in ("a ghost", "My mother"))
+    one, other = (passed(model, item_of(model, text, size=2)).head for text in ("a ghost", "My mother"))
     states = torch.randn(2, model.hidden_size)
     torch.testing.assert_close(one(states), other(states), rtol=0, atol=0)
 
@@ -62,14 +62,14 @@ def test_the_text_that_it_was_found_with_has_no_part(tiny):
 @pytest.mark.parametrize("family", ["gpt2", "bert", "albert", "bart"])
 def test_no_block_runs_again(family, tiny):
     model, entered = tiny(family), []
-    head = Head(model, item_of(model, size=2))
+    head = passed(model, item_of(model, size=2)).head
     attention = [m for name, m in model.hf.named_modules() if name.endswith(("attn", "attention"))]
     assert attention
     handles = [m.register_forward_hook(lambda *_: entered.append(1)) for m in attention]
     try:
         head(torch.zeros(2, model.hidden_size))
         assert not entered
-        head.plain(item_of(model))
+        passed(model, item_of(model))
         assert entered
     finally:
         for handle in handles:
@@ -82,7 +82,7 @@ def test_no_block_runs_again(family, tiny):
 def test_all_is_as_before_when_a_pass_breaks_off(error, raised, tiny):
     model = tiny("llama")
     model.hf.train()
-    head = Head(model, item_of(model, size=2))
+    head = passed(model, item_of(model, size=2)).head
     before = head(torch.ones(2, model.hidden_size))
 
     def fail(*_):
@@ -127,4 +127,4 @@ def test_what_has_no_block_is_refused():
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4}
     model = ls.wrap(MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer), **sizes)), tokenizer)
     with pytest.raises(ModelError, match="cannot be read by the lens: its last block is not found"):
-        Head(model, item_of(model, size=2))
+        passed(model, item_of(model, size=2))

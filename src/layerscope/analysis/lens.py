@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from layerscope.analysis.predictions import Ids, beginning, proven, read
+from layerscope.analysis.predictions import Ids, proven, read
 from layerscope.arguments import check, checked
 from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.batching import Item
-from layerscope.network.head import Head
 from layerscope.network.windows import windows
 from layerscope.reduce.pooling import Array
 from layerscope.shown import counted, last_part
@@ -204,7 +203,7 @@ def lens(trace: Trace, k: int = 10) -> Lens:
 
     The states are the trace's; the network that made it goes on from them as it does from the output of its last
     block, so that its own norm, head, biases and scalings are what runs. The last layer is compared with the
-    model's own logits first. Of the logits never more than one layer's are held at a time.
+    model's own logits first. Of the logits about one layer's are held at a time.
 
     Args:
         trace: all layers of a text; of an encoder-decoder, run with `target=`.
@@ -232,8 +231,7 @@ def lens(trace: Trace, k: int = 10) -> Lens:
     items = [Item(0, trace.tokens, piece, trace.target) for piece in pieces]
     actual = _actual(model, tokens)
     with model.lock:
-        head = Head(model, beginning(items[0]))
-        last, difference = proven(head, items, states[-1])
+        head, last, difference = proven(model, items, states[-1])
         found = read(head, [*torch.from_numpy(states[:-1]), last], actual, k)
     nothing = actual == _NONE
     found["actual_ranks"][:, nothing] = _NONE

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,49 +11,51 @@ from numpy.typing import NDArray
 
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import Item
-from layerscope.network.head import Head
+from layerscope.network.head import Head, passed
 from layerscope.network.outputs import as_array, tolerance
-from layerscope.network.windows import Window
 from layerscope.reduce.pooling import Array
+
+if TYPE_CHECKING:
+    from layerscope.model import Model
 
 Ids = NDArray[np.int64]
 
-# So many chunks of positions: the probabilities of a chunk, the final ones beside them and what is made of both
-# on the way are together less than the logits of one layer.
-_CHUNKS = 8
+# How many rows of logits are measured at a time, at most: few, so that they stay in the processor's cache.
+_ROWS = 4
 
 
-def beginning(item: Item) -> Item:
-    """The first positions of an item, one chunk of them."""
-    if item.target is not None:
-        return replace(item, target=item.target.keep(np.arange(-(-len(item.target) // _CHUNKS))))
-    size = -(-len(item.window) // _CHUNKS)
-    return replace(item, window=Window(item.window.positions[:size], item.window.owned[:size]))
+def _rows(positions: int) -> int:
+    """How many rows of logits are measured at a time."""
+    return max(2, min(_ROWS, positions // 32))
 
 
-def proven(head: Head, items: Sequence[Item], states: Array) -> tuple[torch.Tensor, float]:
-    """What the last block gives for a text, run again as it is, and proof that the head goes on from that.
+def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Head, torch.Tensor, float]:
+    """A text run again as it is, and proof that the head goes on from the output of the last block.
 
     Args:
-        head: made with a `beginning` of one of the items.
+        model: the model of the trace.
         items: the windows of the text.
         states: float32 [position, hidden], the last hidden state that a trace holds.
 
     Returns:
-        the output of the last block, float32 [position, hidden], and the largest difference of what the head makes of
-        it from the model's own logits.
+        the head, the output of the last block, float32 [position, hidden], and the largest difference of what the head
+        makes of it from the model's own logits.
 
     Raises:
         InputError: `states` are not what the model computes now.
         ModelError: the logits differ by more than the tolerance of `verify`.
     """
-    model = head.model
+    # A few rows at a time, since beside them are the model's own logits, which are one layer's.
+    shortest = min(item.length for item in items)
+    few = passed(model, items[0].beginning(min(shortest, max(8, shortest // 8)))).head
+    heads, differences = [], []
     allowed = tolerance(model.hf.dtype)
-    last = torch.empty(states.shape, device=model.device)
-    differences = []
+    last = torch.empty(states.shape)
     for item in items:
-        block, final, difference = _compared(head, item)
-        differences.append(difference)
+        head, block, final, own = passed(model, item)
+        heads.append(head)
+        differences.append(_difference(few, block, own))
+        del own  # before the next are made
         owned = np.flatnonzero(item.window.owned) if item.target is None else np.arange(len(states))
         places = item.window.positions[owned] if item.target is None else owned
         last[places] = block[owned].to(last)
@@ -70,19 +71,17 @@ def proven(head: Head, items: Sequence[Item], states: Array) -> tuple[torch.Tens
             f"The lens does not hold for {model.name}: from the states of its last block alone its head does not give "
             f"its own logits (they differ by {largest:.2g}, of at most {scale:.2g})."
         )
-    return last, float(largest)
+    return heads[0], last, float(largest)
 
 
-def _compared(head: Head, item: Item) -> tuple[torch.Tensor, torch.Tensor, tuple[float, float]]:
-    """The last block's output and the last hidden state of an item; the largest difference of its logits, and logit."""
-    block, final, own = head.plain(item)
+def _difference(head: Head, block: torch.Tensor, own: torch.Tensor) -> tuple[float, float]:
+    """The largest difference of the head's logits from the model's own, and the largest of these."""
     found = []
     for rows in _chunks(len(own), head.size):
-        theirs = own[rows].float()
-        differences = head(block[rows]).sub_(theirs)
+        differences, theirs = head(block[rows]).float().sub_(own[rows]), own[rows].float()
         found.append([torch.linalg.vector_norm(one, torch.inf).item() for one in (differences, theirs)])
     largest, scale = np.max(found, axis=0)
-    return block, final, (largest, scale)
+    return largest, scale
 
 
 def read(head: Head, states: Sequence[torch.Tensor], actual: Ids, k: int) -> dict[str, NDArray[Any]]:
@@ -95,19 +94,54 @@ def read(head: Head, states: Sequence[torch.Tensor], actual: Ids, k: int) -> dic
         k: how many of the most probable tokens.
     """
     found: dict[str, NDArray[Any]] = {}
-    for rows in _chunks(len(actual), head.size):
-        final = torch.log_softmax(head(states[-1][rows]), dim=-1)
-        chosen = {
-            "answer": final.topk(k).indices[:, 0],
-            "actual": torch.from_numpy(actual[rows]).to(final.device).clamp(min=0),
-        }
-        for layer, state in enumerate(states):
-            logs = final if state is states[-1] else torch.log_softmax(head(state[rows]), dim=-1)
-            for name, value in _measured(logs, final, chosen, k).items():
-                array = value.cpu().numpy()
-                whole = (len(states), len(actual), *array.shape[1:])
-                found.setdefault(name, np.empty(whole, array.dtype))[layer, rows] = array
+    for position, layers, logs in _distributions(head, states):
+        if layers[0] == len(states) - 1:
+            final = _Final.of(logs[0].clone(), int(actual[position]), k)
+        for name, value in _measured(logs, final, k).items():
+            array = value.cpu().numpy()
+            whole = (len(states), len(actual), *array.shape[1:])
+            found.setdefault(name, np.empty(whole, array.dtype))[layers, position] = array
     return found
+
+
+class _Final(NamedTuple):
+    """What the model itself predicts at a position: [vocabulary], and the ids of its answer and the actual token."""
+
+    logs: torch.Tensor
+    probabilities: torch.Tensor
+    impossible: torch.Tensor
+    chosen: dict[str, int]
+
+    @classmethod
+    def of(cls, logs: torch.Tensor, actual: int, k: int) -> _Final:
+        probabilities = logs.exp()
+        # By topk, as everywhere, since of equal ones argmax may choose another.
+        chosen = {"answer": int(logs.topk(k).indices[0]), "actual": max(0, actual)}
+        return cls(logs, probabilities, probabilities == 0, chosen)
+
+
+def _distributions(
+    head: Head, states: Sequence[torch.Tensor]
+) -> Iterator[tuple[int, list[int], torch.Tensor]]:
+    """A position, a few of its layers and their log probabilities [layer, vocabulary].
+
+    They come position by position, the last layer first. The head makes the logits of many layers and positions at a
+    time, since a matrix product of few rows is slow.
+    """
+    number, positions = len(states), len(states[0])
+    order = [(position, layer) for position in range(positions) for layer in (number - 1, *range(number - 1))]
+    order += [order[-1]] * (-len(order) % head.size)
+    most = _rows(positions)
+    for start in range(0, len(order), head.size):
+        rows = order[start : start + head.size]
+        logits = head(torch.stack([states[layer][position] for position, layer in rows]))
+        done = 0
+        while done < len(rows):
+            position = rows[done][0]
+            layers = [layer for place, layer in rows[done : done + most] if place == position]
+            yield position, layers, torch.log_softmax(logits[done : done + len(layers)].float(), dim=-1)
+            done += len(layers)
+        del logits  # before the next are made
 
 
 def _chunks(count: int, size: int) -> list[slice]:
@@ -116,19 +150,18 @@ def _chunks(count: int, size: int) -> list[slice]:
     return [slice(start, start + size) for start in starts]
 
 
-def _measured(
-    logs: torch.Tensor, final: torch.Tensor, chosen: Mapping[str, torch.Tensor], k: int
-) -> dict[str, torch.Tensor]:
-    """What a `Lens` holds of a layer's log probabilities [position, vocabulary], by the final ones and chosen ids."""
+def _measured(logs: torch.Tensor, final: _Final, k: int) -> dict[str, torch.Tensor]:
+    """What a `Lens` holds of a position's log probabilities [layer, vocabulary], which are written over."""
     top = logs.topk(k)
     found = {"top_ids": top.indices, "top_probabilities": top.values.exp()}
-    for name, ids in chosen.items():
-        own = logs.gather(1, ids[:, None])
-        found[f"{name}_ranks"] = (logs > own).sum(dim=1) + 1
-        found[f"{name}_probabilities"] = own[:, 0].exp()
-    found["entropy"] = torch.special.entr(logs.exp()).sum(dim=1)
-    weights = final.exp()
-    terms = (final - logs).mul_(weights).masked_fill_(weights == 0, 0)
+    for name, one in final.chosen.items():
+        own = logs[:, one]
+        found[f"{name}_ranks"] = torch.count_nonzero(logs > own[:, None], dim=1) + 1
+        found[f"{name}_probabilities"] = own.exp()
+    terms = (final.logs - logs).mul_(final.probabilities).masked_fill_(final.impossible, 0)
     # It is never below 0, but the rounding of a sum over the vocabulary may be.
     found["divergence"] = terms.sum(dim=1).clamp(min=0)
+    torch.exp(logs, out=terms)
+    # A probability of 0 times its logarithm counts as 0, not as NaN.
+    found["entropy"] = -terms.mul_(logs.clamp_(min=torch.finfo(logs.dtype).min)).sum(dim=1)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,17 @@ class Item:
     tokens: Tokens
     window: Window
     target: Tokens | None = None
+
+    @property
+    def length(self) -> int:
+        """How many positions have outputs: of an encoder-decoder's, those of its decoder."""
+        return len(self.window if self.target is None else self.target)
+
+    def beginning(self, length: int) -> Item:
+        """The same with the first so many of those positions alone."""
+        if self.target is not None:
+            return replace(self, target=self.target.keep(np.arange(length)))
+        return replace(self, window=Window(self.window.positions[:length], self.window.owned[:length]))
 
     @property
     def size(self) -> int:

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
 from layerscope.errors import ModelError
 from layerscope.network.batching import Item
 from layerscope.network.capture import (
-    Key,
     Path,
     Side,
     Site,
     call,
-    capture,
     evaluation,
     substituted,
     tensors,
@@ -36,61 +34,78 @@ if TYPE_CHECKING:
 # What keeps the blocks of a network in their order.
 _LISTS = (torch.nn.ModuleList, torch.nn.Sequential)
 
-_BLOCK: Key = ("last block", 0)
-
 
 class Head:
-    """The final norm and the head of a model, an encoder-decoder's decoder's, for `size` positions at a time."""
+    """The final norm and the head of a model, an encoder-decoder's decoder's, for `size` states at a time.
 
-    def __init__(self, model: Model, item: Item) -> None:
-        """Find them by one pass over an item; as many positions as it has pass from then on.
+    `passed` makes one.
+    """
 
-        Raises:
-            ModelError: the last block cannot be found.
-        """
-        self.model = model
-        self.size = len(item.window if item.target is None else item.target)
-        name, depth = "hidden_states", model.num_layers
-        if item.target is not None:
-            name, depth = "decoder_hidden_states", model.num_decoder_layers
-        with model.lock, evaluation(model.hf):
-            sites = model.sites()
-            ends = [sites[name, number] for number in (depth - 1, depth)]
-            if any(site.is_reported or site.stream is not None for site in ends):
-                raise _not_found(model)
-            self._inputs = network_inputs(model, [item])
-            found = _Recording(model.hf, sites[name, depth - 1])
-            with watch(model.hf, None, found.see):
-                call(model.hf, self._inputs)
-        if found.site is None:
-            raise _not_found(model)
-        self._last: Key = (name, depth)
-        self._sites = {self._last: sites[name, depth], _BLOCK: found.site}
-        self._before = found.before
+    def __init__(
+        self, model: Model, size: int, inputs: Mapping[str, Any], block: Site, before: Mapping[str, list[Any]]
+    ) -> None:
+        """Of a pass over `size` positions: its inputs, where the last block's output is, and what came before."""
+        self.size = size
+        self._model = model
+        self._inputs = inputs
+        self._block = block
+        self._before = before
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
-        """Logits, float32 [position, vocabulary], of states [position, hidden], `size` of them, by a layer's.
+        """Logits [row, vocabulary] of states [row, hidden], `size` of them, each of any layer and position.
 
         They are taken for the output of the last block.
         """
-        hf, site = self.model.hf, self._sites[_BLOCK]
+        hf, site = self._model.hf, self._block
         *earlier, block = self._before[site.module]
         ours = _changed(block, lambda path, one: states[None].to(one) if path == site.path else one)
         with (
-            self.model.lock,
+            self._model.lock,
             evaluation(hf),
-            substituted(hf, self._before | {site.module: [*earlier, ours]}),
+            substituted(hf, {**self._before, site.module: [*earlier, ours]}),
         ):
             logits: torch.Tensor = named(call(hf, self._inputs))["logits"]
-        return logits[0].float()
+        return logits[0]
 
-    def plain(self, item: Item) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """A pass as ever: the last block's output [token, hidden], the last hidden state, the model's own logits."""
-        hf = self.model.hf
-        with self.model.lock, evaluation(hf):
-            inputs = network_inputs(self.model, [item])
-            caught, output = capture(hf, inputs, self._sites, lambda _key, tensor: tensor[0], whole=True)
-        return caught[_BLOCK], caught[self._last], named(output)["logits"][0]
+
+class Passed(NamedTuple):
+    """What one plain pass gave, and the head that was found by it.
+
+    Attributes:
+        head: for as many states as the pass had positions.
+        block: the last block's output [position, hidden].
+        final: the last hidden state [position, hidden].
+        logits: the model's own [position, vocabulary].
+    """
+
+    head: Head
+    block: torch.Tensor
+    final: torch.Tensor
+    logits: torch.Tensor
+
+
+def passed(model: Model, item: Item) -> Passed:
+    """Run an item as ever, and find the head.
+
+    Raises:
+        ModelError: the last block cannot be found.
+    """
+    name, depth = "hidden_states", model.num_layers
+    if item.target is not None:
+        name, depth = "decoder_hidden_states", model.num_decoder_layers
+    with model.lock, evaluation(model.hf):
+        sites = model.sites()
+        ends = [sites[name, number] for number in (depth - 1, depth)]
+        if any(site.is_reported or site.stream is not None for site in ends):
+            raise _not_found(model)
+        inputs = network_inputs(model, [item])
+        recording = _Recording(model.hf, *ends)
+        with watch(model.hf, None, recording.see):
+            output = call(model.hf, inputs)
+    if recording.site is None or recording.final is None:
+        raise _not_found(model)
+    head = Head(model, item.length, inputs, recording.site, recording.before)
+    return Passed(head, recording.block[0], recording.final[0], named(output)["logits"][0])
 
 
 def _not_found(model: Model) -> ModelError:
@@ -103,30 +118,45 @@ class _Recording:
     The last block is the first module in a list of modules that the state of the layer before it goes into.
     """
 
-    def __init__(self, hf: Any, previous: Site) -> None:
+    def __init__(self, hf: Any, previous: Site, last: Site) -> None:
         self.site: Site | None = None
         self.before: dict[str, list[Any]] = {}
+        self.block: torch.Tensor
+        self.final: torch.Tensor | None = None
         self._hf = hf
         self._previous = previous
+        self._last = last
         self._state: torch.Tensor | None = None
-        self._block: tuple[str, int] | None = None
+        self._nan: dict[tuple[torch.Size, torch.dtype, torch.device], torch.Tensor] = {}
+        self._entered: tuple[str, int] | None = None
         # For each call that has not ended, and for the pass itself, the calls that it made and that have.
         self._ended: list[list[tuple[str, Any]]] = [[]]
 
     def see(self, module: str, number: int, side: Side, value: Any) -> None:
+        if _is_at(self._last, module, number, side):
+            self.final = dict(tensors(value)).get(self._last.path)
         if self.site is not None:
             return
-        if (module, number, side) == (self._previous.module, self._previous.call, self._previous.side):
+        if _is_at(self._previous, module, number, side):
             self._state = dict(tensors(value))[self._previous.path]
         if side == "in":
             self._ended.append([])
-            if self._block is None and self._is_listed(module) and self._carries_state(value):
-                self._block = (module, number)
+            if self._entered is None and self._is_listed(module) and self._carries_state(value):
+                self._entered = (module, number)
             return
         self._ended.pop()
-        self._ended[-1].append((module, _changed(value, _to_nan)))
-        if (module, number) == self._block:
+        self._ended[-1].append((module, _changed(value, self._to_nan)))
+        if (module, number) == self._entered:
             self._end(module, number, value)
+
+    def _to_nan(self, _path: Path, tensor: torch.Tensor) -> torch.Tensor:
+        """NaN of its shape, one tensor for all of that shape: a copy of every layer's states would be large."""
+        if not tensor.is_floating_point():
+            return tensor
+        alike = (tensor.shape, tensor.dtype, tensor.device)
+        if alike not in self._nan:
+            self._nan[alike] = torch.full_like(tensor, torch.nan)
+        return self._nan[alike]
 
     def _is_listed(self, module: str) -> bool:
         parent, _, name = module.rpartition(".")
@@ -142,16 +172,17 @@ class _Recording:
         """The last block was left: what is then still going on are the modules that it lies in."""
         assert self._state is not None
         shape = self._state.shape
-        path = next((path for path, one in tensors(value) if one.shape == shape), None)
-        if path is None:
+        found = next(((path, one) for path, one in tensors(value) if one.shape == shape), None)
+        if found is None:
             return
+        path, self.block = found
         for name, output in (ended for calls in self._ended for ended in calls):
             self.before.setdefault(name, []).append(output)
         self.site = Site(module, number, "out", path)
 
 
-def _to_nan(_path: Path, tensor: torch.Tensor) -> torch.Tensor:
-    return torch.full_like(tensor, torch.nan) if tensor.is_floating_point() else tensor
+def _is_at(site: Site, module: str, number: int, side: Side) -> bool:
+    return (site.module, site.call, site.side) == (module, number, side)
 
 
 def _changed(value: Any, change: Callable[[Path, torch.Tensor], torch.Tensor], path: Path = ()) -> Any:
