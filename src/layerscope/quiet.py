@@ -56,11 +56,3 @@ def _silence(restore: ExitStack) -> None:
         )  # which shows the other library's too: undone by the line above
     logging.disable_progress_bar()
     disable_progress_bars()
-
-
-def quiet_gguf() -> None:
-    """Give transformers' reader of GGUF files the progress bar that the others have, and that can be switched off."""
-    from transformers import modeling_gguf_pytorch_utils as reader
-    from transformers.utils import logging
-
-    reader.tqdm = logging.tqdm

@@ -7,6 +7,7 @@ import gguf
 import numpy as np
 import pytest
 import torch
+from transformers import LlamaForCausalLM
 
 from layerscope import Model
 from layerscope.errors import CheckpointError, MissingExtraError
@@ -28,8 +29,11 @@ def test_a_real_gguf_file(decoder: Model, decoder_file: Path) -> None:
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def as_gguf(path: Path, family: str = "llama", words: tuple[str, ...] = (*LETTERS, "ab")) -> Path:
-    """A network of one block, 4 wide, and a tokenizer of letters that merges a and b."""
+def as_gguf(
+    path: Path, family: str = "llama", words: tuple[str, ...] = (*LETTERS, "ab"), spread: float = 0
+) -> Path:
+    """A network of one block, 4 wide, its weights about 0.5, and a tokenizer of letters that merges a and b."""
+    chance = np.random.default_rng(0)
     writer = gguf.GGUFWriter(path, family)
     writer.add_context_length(16)
     writer.add_embedding_length(4)
@@ -51,7 +55,7 @@ def as_gguf(path: Path, family: str = "llama", words: tuple[str, ...] = (*LETTER
     shapes = dict.fromkeys(block, (4, 4)) | dict.fromkeys(["token_embd", "output"], (len(words), 4))
     shapes |= dict.fromkeys(["blk.0.attn_norm", "blk.0.ffn_norm", "output_norm"], (4,))
     for name, shape in shapes.items():
-        writer.add_tensor(f"{name}.weight", np.full(shape, 0.5, np.float32))
+        writer.add_tensor(f"{name}.weight", chance.normal(0.5, spread, shape).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -71,6 +75,22 @@ def test_the_very_file_that_is_named(
         assert (model.hf.get_input_embeddings().weight == 0.5).all()
         assert not model.untrained
     assert capfd.readouterr() == ("", "")
+
+
+def test_it_is_read_once_and_gives_what_transformers_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = as_gguf(tmp_path / "tiny.gguf", spread=0.1)
+    expected = LlamaForCausalLM.from_pretrained(tmp_path, gguf_file=path.name, dtype=torch.float32)
+    before, parsed = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}, []
+    build = gguf.GGUFReader._build_fields
+    monkeypatch.setattr(gguf.GGUFReader, "_build_fields", lambda *args: parsed.append(1) or build(*args))
+    model = load(path)
+    assert len(parsed) == 1
+    assert {name: getattr(gguf, name) for name in before} == before
+    own = model.hf.state_dict()
+    assert own.keys() == expected.state_dict().keys()
+    assert all(torch.equal(own[name], tensor) for name, tensor in expected.state_dict().items())
 
 
 def test_a_gguf_file_with_a_broken_tokenizer(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from layerscope.arguments import checked
 from layerscope.errors import CheckpointError, InputError, NewHeadWarning, unknown
 from layerscope.loading.bundled import NAME, bundled_folder
+from layerscope.loading.gguf import is_gguf, read_once
 from layerscope.loading.heads import TASKS
 from layerscope.loading.hub import snapshot
 from layerscope.loading.modality import refuse_without_text
@@ -93,7 +94,7 @@ def load(
     fetching = {name: options.pop(name) for name in _HUB_OPTIONS if name in options}
     with quiet():
         source = _locate(checkpoint, revision, allow_pickle, fetching)
-    with quiet(), _LOADING:
+    with quiet(), _LOADING, read_once(source.weights[0]):
         fitted = load_network(source, task, kind, trust_remote_code, options)
         tokenizer = load_tokenizer(source, trust_remote_code)
         hf = fitted.hf if "device_map" in options else moved(fitted.hf, place, source.name)
@@ -163,7 +164,7 @@ def _locate(
     if revision is not None:
         what = "none is given" if checkpoint is None else f"{name} is on this machine"
         raise InputError(f"revision={revision!r} picks a version of a Hub id, and {what}.")
-    if path.suffix.lower() == ".gguf":
+    if is_gguf(path):
         if not os.path.isfile(path):
             raise CheckpointError(
                 f"There is no file {name}. A GGUF model on the Hub is to be downloaded first."
@@ -187,7 +188,7 @@ def _is_path(name: str, path: Path) -> bool:
         raise InputError(
             f"{name} is an address; name a model of the Hub by its id, such as google-bert/bert-base-uncased."
         )
-    return _looks_local(name) or name.count("/") > 1 or path.suffix.lower() == ".gguf" or os.path.exists(path)
+    return _looks_local(name) or name.count("/") > 1 or is_gguf(path) or os.path.exists(path)
 
 
 def _looks_local(name: str) -> bool:

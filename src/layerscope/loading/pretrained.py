@@ -11,10 +11,10 @@ from typing import Any
 
 from layerscope.errors import CheckpointError, LayerscopeError, UntrustedError, missing
 from layerscope.loading.fit import Fit, fit
+from layerscope.loading.gguf import check_gguf, is_gguf
 from layerscope.loading.heads import architecture, network_class, renamed
 from layerscope.loading.modality import refuse_other_modalities
-from layerscope.loading.weights import check_gguf, tensor_names
-from layerscope.quiet import quiet_gguf
+from layerscope.loading.weights import tensor_names
 from layerscope.source import Source
 
 
@@ -34,9 +34,8 @@ def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, op
         ModelError: it reads no text.
     """
     gguf = _gguf(source)
-    _need_packages(gguf, options)
-    if gguf:
-        quiet_gguf()
+    if "device_map" in options and importlib.util.find_spec("accelerate") is None:
+        raise missing("accelerate")
     tensors = frozenset[str]() if gguf else tensor_names(source.name, source.weights)
     config, unused = _configuration(source, trusted, options)
     remote = trusted and any(name.startswith("AutoModel") for name in getattr(config, "auto_map", None) or ())
@@ -172,14 +171,7 @@ def _foreign_code(source: Source, what: str) -> str:
 def _gguf(source: Source) -> dict[str, str]:
     """What tells transformers to read a GGUF file: its whole path, lest it take another of the same name."""
     path = source.weights[0]
-    return {"gguf_file": str(path)} if path.suffix.lower() == ".gguf" else {}
-
-
-def _need_packages(gguf: dict[str, str], options: dict[str, Any]) -> None:
-    needed = ["gguf", "accelerate"] if gguf else ["accelerate"] if "device_map" in options else []
-    absent = [package for package in needed if importlib.util.find_spec(package) is None]
-    if absent:
-        raise missing(*absent)
+    return {"gguf_file": str(path)} if is_gguf(path) else {}
 
 
 @contextmanager

@@ -80,18 +80,6 @@ def tensor_names(checkpoint: str, files: Sequence[Path]) -> frozenset[str]:
     return frozenset(name for path in files for name in _names(checkpoint, path))
 
 
-def check_gguf(path: Path) -> None:
-    """Raise a `CheckpointError` if this is no whole GGUF file."""
-    from gguf import GGUFReader
-
-    try:
-        GGUFReader(path)
-    except Exception as error:
-        raise CheckpointError(
-            f"{path} is no GGUF file, or is damaged or was not copied to its end."
-        ) from error
-
-
 def _names(checkpoint: str, path: Path) -> list[str]:
     try:
         if path.suffix == ".safetensors":
