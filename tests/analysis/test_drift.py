@@ -118,12 +118,12 @@ def test_the_violins(model):
     [
         ([], {}, "There is nothing to compare: a list has no texts"),
         ([("a", "b")], {}, "Drift is of single texts; these are pairs"),
+        (["a"], {"pooling": "words"}, "Unknown pooling 'words'; known: mean"),
         (
             ["a"],
-            {"pooling": "words"},
-            "Drift needs a pooling that every layer has, such as mean; not 'words'",
+            {"pooling": "pooler"},
+            "Drift needs a pooling that every layer has, such as mean; not 'pooler'",
         ),
-        (["a"], {"pooling": "pooler"}, "such as mean; not 'pooler'"),
         (["a"], {"pooling": "men"}, "'men'.*mean"),
         (["a", None], {}, "Row 1 of the corpus: The text is NoneType None"),
     ],

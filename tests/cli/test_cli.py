@@ -168,8 +168,8 @@ def test_demo(command, tmp_path):
         (["compare", "a", "b", "--pooling", "avg"], "Unknown pooling 'avg'; known: mean"),
         (["tokens", "x", "--model", "no/where"], "no/where"),
         (["tokens", "x", "--model", "./nowhere"], "nowhere"),
-        (["tokens", "x", "--dtype", "float8"], "dtype"),
-        (["tokens", "x", "--device", "abacus"], "device"),
+        (["look", "x", "--dtype", "float8"], "dtype"),
+        (["look", "x", "--device", "abacus"], "device"),
         (["describe", "a", "--model", "b"], "Name the model once"),
     ],
 )

@@ -17,7 +17,7 @@ from layerscope.extraction.stream import ROWS, Streamed, stream
 from layerscope.reduce.cosine import cosine_of_pairs
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.finite import check_finite
-from layerscope.reduce.pooling import POOLER, UNPOOLED, Array
+from layerscope.reduce.pooling import POOLER, Array, check_pooling
 from layerscope.shown import counted, last_part, shorten
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ def drift(
     corpus = open_corpus(texts, text=text, id=id, unit=unit)
     if corpus.has_pairs:
         raise InputError("Drift is of single texts; these are pairs.")
-    if pooling in (*UNPOOLED, POOLER):
+    check_pooling(pooling)
+    if pooling == POOLER:
         raise InputError(f"Drift needs a pooling that every layer has, such as mean; not {pooling!r}.")
     every = Feature(pooling, "all")
     check_features(model, [every])

@@ -39,6 +39,7 @@ def command(
     """Every step inside one block, computed anew, and the proof that they add up to what the model computes."""
     given = read_text(text)
     check_figures(png, svg)
+    model.check(layers=layer)
     loaded = model.load()
     from layerscope.analysis.anatomy import anatomy
 

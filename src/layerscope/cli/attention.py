@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerscope.cli.asked import Asked
+from layerscope.cli.corpora import check_treebank
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import (
     Json,
@@ -83,7 +84,9 @@ def command(
     is_drawn = png is not None or svg is not None
     _check_effect(asked, is_drawn, as_json)
     check_figures(png, svg)
+    model.check(layers=read_layers(layers) if layer is None else layer)
     if treebank is not None:
+        check_treebank(treebank)
         _search(model, treebank, relation, limit, png, svg, as_json)
         return
     given = read_text(text)

@@ -35,6 +35,7 @@ def command(
 ) -> None:
     """How alike two texts are, and their words: cosine similarity, higher is closer."""
     check_figures(png, svg)
+    model.check(layers=layer, pooling=pooling)
     loaded = model.load()
     from layerscope.analysis.similarity import compare
     from layerscope.plots.heat import heats

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from layerscope.cli.asked import Asked
-from layerscope.cli.extract import Long, Sources, Text
+from layerscope.cli.corpora import Long, Sources, Text, check_corpus
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json
@@ -47,6 +47,8 @@ def command(
     if png is None and svg is None:
         asked.refuse("against", why="without --png or --svg, since it says what to draw")
     check_figures(png, svg)
+    model.check(pooling=pooling)
+    check_corpus(source, text=text, id=id, unit=unit)
     from layerscope.analysis.drift import AGAINST, drift
     from layerscope.corpus.files import Files
     from layerscope.errors import unknown

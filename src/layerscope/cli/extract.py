@@ -7,6 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from layerscope.cli.corpora import (
+    Feature,
+    Long,
+    Numbers,
+    PairColumn,
+    Precision,
+    Sources,
+    Text,
+    Unit,
+    check_corpus,
+)
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
@@ -25,36 +36,6 @@ EXAMPLES = """Examples:\n
   zcat big.jsonl.gz | layerscope extract - -o features --text body\n
   layerscope extract --check features\n
 The same command again goes on behind the last whole part. Exit code 1: every row failed, or --check found something."""
-
-Sources = Annotated[
-    list[str] | None,
-    typer.Argument(
-        help="Files, folders, globs or addresses: text, CSV, TSV, JSON lines, Parquet, Arrow; - for stdin.",
-        show_default=False,
-    ),
-]
-Feature = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--feature",
-        "-f",
-        help="POOLING@LAYERS or POOLING@LAYERS/COMBINE, as often as you like; mean@-1 if left out.",
-        show_default=False,
-    ),
-]
-Text = Annotated[str | None, typer.Option(help="The column of texts.")]
-PairColumn = Annotated[str | None, typer.Option(help="The column of second texts.")]
-Unit = Annotated[str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")]
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        help="Of the pass: float32, bfloat16, float16, or auto: bfloat16 where the hardware has it and a check on a "
-        "sample passes. As the model is loaded (float32) if left out.",
-        show_default=False,
-    ),
-]
-Numbers = Annotated[str, typer.Option(help="Of the columns: float32 or float16.")]
-Long = Annotated[str, typer.Option(help="Of texts that do not fit the context window: window, cut or error.")]
 
 
 @with_model
@@ -98,6 +79,8 @@ def command(
         return
     if not source or out is None:
         raise InputError("Give what to read and where to write: layerscope extract reviews.csv -o features")
+    model.check(features=feature or ())
+    check_corpus(source, text=text, pair=pair, id=id, keep=keep or (), unit=unit)
     loaded = model.load()
     from layerscope.corpus.files import Files
     from layerscope.extraction.extract import extract

@@ -41,6 +41,7 @@ def command(
 ) -> None:
     """A first look at a text: tokens, strongest attention, vector lengths by layer, predictions."""
     given, chosen = read_text(text), read_layers(layers)
+    model.check(layers=chosen)
     loaded = model.load()
     from layerscope.analysis.look import look
 

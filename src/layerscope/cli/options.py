@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from layerscope.errors import InputError, LayerscopeError
 if TYPE_CHECKING:
     from layerscope.model import Model
     from layerscope.reduce.layers import Layers
+    from layerscope.text.vocabulary import Vocabulary
 
 Json = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")]
 Pair = Annotated[str | None, typer.Option(help="A second text, put in by the tokenizer's template.")]
@@ -27,8 +28,8 @@ Checkpoint = Annotated[str | None, typer.Argument(help="The same as --model.", s
 
 
 @dataclass(frozen=True)
-class ModelOptions:
-    """Which model to load, and how."""
+class TokenizerOptions:
+    """Which model's tokenizer to load."""
 
     model: Annotated[
         str | None,
@@ -40,6 +41,38 @@ class ModelOptions:
         ),
     ] = None
     revision: Annotated[str | None, typer.Option(help="Of a Hub id, a branch, tag or commit.")] = None
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")
+    ] = False
+
+    def load_vocabulary(self) -> tuple[str, Vocabulary]:
+        """The model's name, and its vocabulary."""
+        name = self._checked(None)
+        with waiting(f"Loading the tokenizer of {name or 'the bundled model'} …"):
+            from layerscope.loading.checkpoint import load_vocabulary
+
+            return load_vocabulary(name, revision=self.revision, trust_remote_code=self.trust_remote_code)
+
+    def _checked(self, checkpoint: str | None) -> str | None:
+        """The name of the model, a mistake in it found before anything heavy is imported."""
+        from layerscope.loading.location import on_this_machine
+
+        if checkpoint is not None and self.model is not None:
+            raise InputError("Name the model once, as MODEL or with --model.")
+        name = checkpoint or self.model
+        for option in ("allow_pickle", "trust_remote_code"):
+            if name is None and getattr(self, option, False):
+                raise InputError(
+                    f"--{option.replace('_', '-')} has no effect on the bundled model; leave it out, or give --model."
+                )
+        on_this_machine(name, self.revision)
+        return name
+
+
+@dataclass(frozen=True)
+class ModelOptions(TokenizerOptions):
+    """Which model to load, and how."""
+
     device: Annotated[str, typer.Option(help="auto (cuda, then mps, then cpu), or a torch device.")] = "auto"
     dtype: Annotated[
         str, typer.Option(help="float32, float16, bfloat16, or auto for the checkpoint's own.")
@@ -47,23 +80,33 @@ class ModelOptions:
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Accept pickled weights, which can run any code.")
     ] = False
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run model code that comes with the checkpoint.")
-    ] = False
+
+    def check(
+        self, *, layers: Layers | None = None, features: Sequence[str] = (), pooling: str = "mean"
+    ) -> None:
+        """Raise before anyone waits for the model, if it is not there, or has no such layer, feature or pooling.
+
+        Which layers it has is checked where its configuration says it; else it is found when the model is loaded.
+        """
+        from layerscope.loading.location import said_layers
+        from layerscope.reduce.feature import Feature
+        from layerscope.reduce.layers import resolve_layers
+        from layerscope.reduce.pooling import check_pooling
+
+        name = self._checked(None)
+        check_pooling(pooling)
+        parsed = [Feature.parse(one) for one in features]
+        number = said_layers(name, self.revision)
+        if number is None:
+            return
+        if layers is not None:
+            resolve_layers(layers, number)
+        for one in parsed:
+            one.resolve(number)
 
     def load(self, checkpoint: str | None = None) -> Model:
         """The model; `checkpoint` is its name where a verb takes it as an argument too."""
-        if checkpoint is not None and self.model is not None:
-            raise InputError("Name the model once, as MODEL or with --model.")
-        name = checkpoint or self.model
-        for option, is_given in (
-            ("--allow-pickle", self.allow_pickle),
-            ("--trust-remote-code", self.trust_remote_code),
-        ):
-            if name is None and is_given:
-                raise InputError(
-                    f"{option} has no effect on the bundled model; leave it out, or give --model."
-                )
+        name = self._checked(checkpoint)
         with waiting(f"Loading {name or 'the bundled model'} …"):
             from layerscope.loading.checkpoint import load
 
@@ -78,18 +121,19 @@ class ModelOptions:
 
 
 def with_model(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the fields of `ModelOptions` as options; it receives them as its parameter `model`.
+    """Give a verb the fields of its parameter `model`, which is `ModelOptions` or less, as options.
 
     A field that the verb has itself is its own. If it has a parameter `asked`, it is told which options are given. What
     the library says of arguments is said of options.
     """
     own = inspect.signature(verb, eval_str=True).parameters
-    fields = inspect.signature(ModelOptions, eval_str=True).parameters
+    kind = own["model"].annotation
+    fields = inspect.signature(kind, eval_str=True).parameters
     shared = {name: one for name, one in fields.items() if name not in own or name == "model"}
 
     def command(context: typer.Context, **given: Any) -> None:
         asked = Asked.of(context)
-        model = ModelOptions(**{name: given.pop(name) for name in shared})
+        model = kind(**{name: given.pop(name) for name in shared})
         try:
             verb(model=model, **given, **({"asked": asked} if "asked" in own else {}))
         except LayerscopeError as error:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerscope.cli.extract import Feature, Long, Numbers, PairColumn, Precision, Sources, Text, Unit
+from layerscope.cli.corpora import (
+    Feature,
+    Long,
+    Numbers,
+    PairColumn,
+    Precision,
+    Sources,
+    Text,
+    Unit,
+    check_corpus,
+)
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json, waiting
 
@@ -39,6 +49,9 @@ def command(
     as_json: Json = False,
 ) -> None:
     """What an extraction will take: tokens, time, disk and memory, before anyone waits for it."""
+    model.check(features=feature or ())
+    if source:
+        check_corpus(source, text=text, pair=pair, unit=unit)
     loaded = model.load()
     from layerscope.corpus.files import Files
     from layerscope.extraction.plan import plan

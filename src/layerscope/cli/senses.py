@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerscope.cli.asked import Asked
-from layerscope.cli.extract import Sources, Text, Unit
+from layerscope.cli.corpora import Sources, Text, Unit, check_corpus
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import note, show, show_json
@@ -88,6 +88,8 @@ def _found(
     layer: int | None,
 ) -> Senses:
     """The uses in a corpus, if the model has the layer that is to be shown."""
+    model.check(layers=layer)
+    check_corpus(source, text=text, keep=[] if label is None else [label], unit=unit)
     from layerscope.analysis.senses import senses
     from layerscope.corpus.files import Files
     from layerscope.reduce.layers import resolve_layer

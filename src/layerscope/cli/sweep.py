@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerscope.cli.extract import Feature, Long, PairColumn, Sources, Text
+from layerscope.cli.corpora import Feature, Long, PairColumn, Sources, Text, check_corpus, check_treebank
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import note, show, show_json
@@ -62,11 +62,16 @@ def command(
             "Give what to read, and its labels: layerscope sweep train.csv --text text --label category"
         )
     check_figures(png, svg)
+    is_treebank = len(source) == 1 and source[0].endswith(".conllu")
+    model.check(features=feature or ())
+    if is_treebank:
+        check_treebank(source[0])
+    else:
+        check_corpus(source, text=text, pair=pair, keep=[label] if group is None else [label, group])
     from layerscope.corpus.files import Files
     from layerscope.probing.export import check_new
     from layerscope.probing.sweep import sweep
 
-    is_treebank = len(source) == 1 and source[0].endswith(".conllu")
     if export is not None:
         check_new(export)
         if is_treebank:

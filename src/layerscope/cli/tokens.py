@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_model
+from layerscope.cli.options import (
+    Json,
+    Pair,
+    TextArgument,
+    TokenizerOptions,
+    note_empty,
+    read_text,
+    with_model,
+)
 from layerscope.cli.output import show, show_json
 
 NAME = "tokens"
@@ -14,15 +22,17 @@ EXAMPLES = """Examples:\n
 
 @with_model
 def command(
-    model: ModelOptions,
+    model: TokenizerOptions,
     text: TextArgument = None,
     pair: Pair = None,
     as_json: Json = False,
 ) -> None:
     """The tokens of a text, where each stands in it, and the word that it belongs to."""
     given = read_text(text)
-    loaded = model.load()
-    tokens = loaded.tokenize(given, pair)
+    name, vocabulary = model.load_vocabulary()
+    from layerscope.text.encode import with_words
+
+    tokens = with_words(vocabulary, given, pair, words=None)
     note_empty(given, pair)
     if as_json:
         rows = tokens.table().reset_index()
@@ -30,7 +40,7 @@ def command(
         rows["word"] = [None if index < 0 else tokens.words[index].text for index in tokens.word_index]
         show_json(
             {
-                "model": loaded.name,
+                "model": name,
                 "text": tokens.text,
                 "pair": tokens.pair,
                 "tokens": rows.to_dict("records"),

@@ -1,30 +1,28 @@
 """Loading: from a Hub id, a folder or a .gguf file to a `Model`; what is refused, and why.
 
-Every source becomes files on this machine first (a Hub id by its snapshot, the bundled model by its package),
-so that there is one way to read configuration, weights and tokenizer.
+Every source becomes files on this machine first (`location`), so that there is one way to read configuration, weights
+and tokenizer.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from pathlib import Path
 from typing import Any
 
 from layerscope.arguments import checked
-from layerscope.errors import CheckpointError, InputError, NewHeadWarning, unknown
-from layerscope.loading.bundled import NAME, bundled_folder
-from layerscope.loading.gguf import is_gguf, read_once
+from layerscope.errors import InputError, NewHeadWarning, unknown
+from layerscope.loading.gguf import read_once
 from layerscope.loading.heads import TASKS
-from layerscope.loading.hub import snapshot
+from layerscope.loading.location import a_type, locate
 from layerscope.loading.modality import refuse_without_text
 from layerscope.loading.placement import as_device, as_dtype, moved
 from layerscope.loading.pretrained import load_network, load_tokenizer
-from layerscope.loading.weights import not_a_checkpoint, weight_files
 from layerscope.model import Model
 from layerscope.quiet import quiet
 from layerscope.source import Source
+from layerscope.text.vocabulary import Vocabulary
 
 # Keywords of from_pretrained that are ours to set, and what to do instead.
 _OURS = {
@@ -92,8 +90,7 @@ def load(
     _check(task, device, options)
     kind, place = as_dtype(dtype), as_device(device)
     fetching = {name: options.pop(name) for name in _HUB_OPTIONS if name in options}
-    with quiet():
-        source = _locate(checkpoint, revision, allow_pickle, fetching)
+    source = locate(checkpoint, revision, allow_pickle=allow_pickle, **fetching)
     with quiet(), _LOADING, read_once(source.weights[0]):
         fitted = load_network(source, task, kind, trust_remote_code, options)
         tokenizer = load_tokenizer(source, trust_remote_code)
@@ -111,6 +108,19 @@ def load(
     return model
 
 
+def load_vocabulary(
+    checkpoint: str | Path | None = None, *, revision: str | None = None, trust_remote_code: bool = False
+) -> tuple[str, Vocabulary]:
+    """The name of a model and what its tokenizer's ids spell, without its network; weights need not be there.
+
+    Raises:
+        InputError, CheckpointError, UntrustedError: as `load`.
+    """
+    source = locate(checkpoint, revision, weights=False)
+    with quiet(), _LOADING:
+        return source.name, Vocabulary(load_tokenizer(source, trust_remote_code))
+
+
 @checked
 def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
     """A `Model` of a transformers model and tokenizer that you loaded yourself (quantised, sharded, adapted).
@@ -124,9 +134,9 @@ def wrap(hf: Any, tokenizer: Any, name: str | None = None) -> Model:
     """
     takes = "wrap takes a transformers model and its tokenizer"
     if not hasattr(hf, "config") or not hasattr(hf, "named_modules"):
-        raise InputError(f"{takes}; the first is {_a(hf)}.")
+        raise InputError(f"{takes}; the first is {a_type(hf)}.")
     if not hasattr(tokenizer, "convert_ids_to_tokens"):
-        raise InputError(f"{takes}; the second is {_a(tokenizer)}.")
+        raise InputError(f"{takes}; the second is {a_type(tokenizer)}.")
     source = Source(name or getattr(hf.config, "name_or_path", "") or type(hf).__name__)
     model = Model(hf, tokenizer, source)
     refuse_without_text(model)
@@ -142,58 +152,3 @@ def _check(task: str | None, device: Any, options: dict[str, Any]) -> None:
         raise InputError(
             f"device={device!r} and device_map={options['device_map']!r} both say where to load: give one."
         )
-
-
-def _locate(
-    checkpoint: str | Path | None, revision: str | None, allow_pickle: bool, fetching: dict[str, Any]
-) -> Source:
-    """Where the files are: on this machine already, or else fetched from the Hub."""
-    if not isinstance(checkpoint, str | Path | None):
-        raise InputError(
-            f"A checkpoint is named by a Hub id, a folder or a .gguf file; this is {_a(checkpoint)}. A "
-            "network that is loaded already goes to wrap()."
-        )
-    if checkpoint is None:
-        name, path = NAME, bundled_folder()
-    else:
-        name, path = str(checkpoint), Path(os.path.expanduser(checkpoint))
-    is_here = checkpoint is None or isinstance(checkpoint, Path) or _is_path(name, path)
-    if not is_here:
-        folder = snapshot(name, revision, allow_pickle=allow_pickle, **fetching)
-        return Source(name, folder, folder.name, weight_files(name, folder, allow_pickle))
-    if revision is not None:
-        what = "none is given" if checkpoint is None else f"{name} is on this machine"
-        raise InputError(f"revision={revision!r} picks a version of a Hub id, and {what}.")
-    if is_gguf(path):
-        if not os.path.isfile(path):
-            raise CheckpointError(
-                f"There is no file {name}. A GGUF model on the Hub is to be downloaded first."
-            )
-        return Source(name, path.parent, None, (path.absolute(),))
-    if os.path.isfile(path):
-        raise CheckpointError(f"{name} is a file; give the folder that it is in, or a .gguf file.")
-    if not os.path.isdir(path):
-        more = "" if _looks_local(name) else ", and a Hub id has at most one slash"
-        raise CheckpointError(f"There is no folder {name}{more}.")
-    if not (path / "config.json").is_file():
-        raise not_a_checkpoint(f"The folder {name}", os.listdir(path))
-    return Source(name, path, None, weight_files(name, path, allow_pickle))
-
-
-def _is_path(name: str, path: Path) -> bool:
-    """Whether a name that is text means something on this machine, and not a Hub id."""
-    if not name.strip():
-        raise InputError("The checkpoint's name is empty; without any, load() takes the bundled model.")
-    if "://" in name:
-        raise InputError(
-            f"{name} is an address; name a model of the Hub by its id, such as google-bert/bert-base-uncased."
-        )
-    return _looks_local(name) or name.count("/") > 1 or is_gguf(path) or os.path.exists(path)
-
-
-def _looks_local(name: str) -> bool:
-    return name.startswith((".", "~", os.sep)) or "\\" in name
-
-
-def _a(it: object) -> str:
-    return f"of the type {type(it).__name__}"

@@ -22,6 +22,7 @@ def snapshot(
     name: str,
     revision: str | None = None,
     *,
+    weights: bool = True,
     allow_pickle: bool = False,
     token: str | bool | None = None,
     cache_dir: str | Path | None = None,
@@ -29,8 +30,8 @@ def snapshot(
 ) -> Path:
     """The folder of a Hub id at a revision; HF_HOME and offline mode are honoured.
 
-    The Hub is asked for its list of files first, so that what cannot or must not be loaded is not downloaded.
-    If it does not answer, what was downloaded before is taken.
+    The Hub is asked for its list of files first, so that what cannot or must not be loaded is not downloaded, nor
+    weights that are not wanted. If it does not answer, what was downloaded before is taken.
 
     Raises:
         InputError: this cannot be a Hub id.
@@ -54,20 +55,32 @@ def snapshot(
             return Path(fetch(local_files_only=True, allow_patterns="config.json"))
         except LocalEntryNotFoundError:
             raise CheckpointError(_why(name, revision, error)) from error
-    files = _wanted(name, [file.rfilename for file in there.siblings or ()], allow_pickle)
+    files = _wanted(name, [file.rfilename for file in there.siblings or ()], weights, allow_pickle)
     try:
         return Path(fetch(allow_patterns=files))
     except Exception as error:
         raise CheckpointError(_why(name, revision, error, broke_off=True)) from error
 
 
-def _wanted(name: str, files: Collection[str], allow_pickle: bool) -> list[str]:
+def cached(name: str, revision: str | None = None) -> Path | None:
+    """The folder of a Hub id that was downloaded before, None if it was not; the Hub is not asked."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(name, "config.json", revision=revision)
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def _wanted(name: str, files: Collection[str], weights: bool, allow_pickle: bool) -> list[str]:
     """Of the files of a model on the Hub, those that it is loaded from."""
     top = [file for file in files if "/" not in file]
     if "config.json" not in top:
         raise not_a_checkpoint(name, top)
     texts = [file for file in top if file != ADAPTER and any(fnmatch(file, pattern) for pattern in _TEXTS)]
-    return texts + weight_names(name, top, allow_pickle)
+    return texts + (weight_names(name, top, allow_pickle) if weights else [])
 
 
 def _why(name: str, revision: str | None, error: BaseException, broke_off: bool = False) -> str:

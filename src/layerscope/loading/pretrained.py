@@ -170,8 +170,8 @@ def _foreign_code(source: Source, what: str) -> str:
 
 def _gguf(source: Source) -> dict[str, str]:
     """What tells transformers to read a GGUF file: its whole path, lest it take another of the same name."""
-    path = source.weights[0]
-    return {"gguf_file": str(path)} if is_gguf(path) else {}
+    files = [str(path) for path in source.weights if is_gguf(path)]
+    return {"gguf_file": files[0]} if files else {}
 
 
 @contextmanager

@@ -67,6 +67,12 @@ def pooling_names() -> list[str]:
     return [*POOLINGS, POOLER]
 
 
+def check_pooling(name: str) -> None:
+    """Raise an `InputError` for what is no strategy that gives one vector."""
+    if name not in (known := pooling_names()):
+        raise unknown("pooling", name, known)
+
+
 def pool(name: str, states: Array, tokens: Tokens) -> Array:
     """Pool states [token, hidden] of these tokens into [hidden].
 
