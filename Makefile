@@ -39,6 +39,7 @@ bench: setup
 	$(BIN)/python benchmarks/core.py
 	$(BIN)/python benchmarks/extract.py --picture
 	$(BIN)/python benchmarks/questions.py
+	$(BIN)/python benchmarks/waits.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -203,7 +203,8 @@ def lens(trace: Trace, k: int = 10) -> Lens:
 
     The states are the trace's; the network that made it goes on from them as it does from the output of its last
     block, so that its own norm, head, biases and scalings are what runs. The last layer is compared with the
-    model's own logits first. Of the logits about one layer's are held at a time.
+    model's own logits first. Of the logits about one layer's are held at a time; of a text of up to 32 tokens, two
+    layers'.
 
     Args:
         trace: all layers of a text; of an encoder-decoder, run with `target=`.

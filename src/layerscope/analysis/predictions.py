@@ -23,6 +23,9 @@ Ids = NDArray[np.int64]
 # How many rows of logits are measured at a time, at most: few, so that they stay in the processor's cache.
 _ROWS = 4
 
+# Of a text of so few tokens, two layers' logits are less than another pass is worth.
+_SHORT = 32
+
 
 def _rows(positions: int) -> int:
     """How many rows of logits are measured at a time."""
@@ -45,16 +48,18 @@ def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Head, to
         InputError: `states` are not what the model computes now.
         ModelError: the logits differ by more than the tolerance of `verify`.
     """
-    # A few rows at a time, since beside them are the model's own logits, which are one layer's.
+    few: Head | None = None
     shortest = min(item.length for item in items)
-    few = passed(model, items[0].beginning(min(shortest, max(8, shortest // 8)))).head
+    if shortest > _SHORT:
+        # A few rows at a time, since beside them are the model's own logits, which are one layer's.
+        few = passed(model, items[0].beginning(max(8, shortest // 8))).head
     heads, differences = [], []
     allowed = tolerance(model.hf.dtype)
     last = torch.empty(states.shape)
     for item in items:
         head, block, final, own = passed(model, item)
         heads.append(head)
-        differences.append(_difference(few, block, own))
+        differences.append(_difference(few or head, block, own))
         del own  # before the next are made
         owned = np.flatnonzero(item.window.owned) if item.target is None else np.arange(len(states))
         places = item.window.positions[owned] if item.target is None else owned
@@ -93,15 +98,20 @@ def read(head: Head, states: Sequence[torch.Tensor], actual: Ids, k: int) -> dic
         actual: [position], ids.
         k: how many of the most probable tokens.
     """
-    found: dict[str, NDArray[Any]] = {}
-    for position, layers, logs in _distributions(head, states):
-        if layers[0] == len(states) - 1:
-            final = _Final.of(logs[0].clone(), int(actual[position]), k)
+    pieces: dict[str, list[torch.Tensor]] = {}
+    before = -1
+    for position, logs in _distributions(head, states):
+        if position != before:
+            final, before = _Final.of(logs[0].clone(), int(actual[position]), k), position
         for name, value in _measured(logs, final, k).items():
-            array = value.cpu().numpy()
-            whole = (len(states), len(actual), *array.shape[1:])
-            found.setdefault(name, np.empty(whole, array.dtype))[layers, position] = array
-    return found
+            pieces.setdefault(name, []).append(value)
+    return {name: _by_layer(torch.cat(values), len(states)) for name, values in pieces.items()}
+
+
+def _by_layer(values: torch.Tensor, layers: int) -> NDArray[Any]:
+    """What was measured position by position, the last layer first, as [layer, position, …]."""
+    by_position = values.reshape(-1, layers, *values.shape[1:])
+    return np.ascontiguousarray(by_position.roll(-1, dims=1).transpose(0, 1).cpu().numpy())
 
 
 class _Final(NamedTuple):
@@ -120,27 +130,26 @@ class _Final(NamedTuple):
         return cls(logs, probabilities, probabilities == 0, chosen)
 
 
-def _distributions(
-    head: Head, states: Sequence[torch.Tensor]
-) -> Iterator[tuple[int, list[int], torch.Tensor]]:
-    """A position, a few of its layers and their log probabilities [layer, vocabulary].
+def _distributions(head: Head, states: Sequence[torch.Tensor]) -> Iterator[tuple[int, torch.Tensor]]:
+    """A position, and log probabilities [layer, vocabulary] of its next few layers.
 
     They come position by position, the last layer first. The head makes the logits of many layers and positions at a
     time, since a matrix product of few rows is slow.
     """
     number, positions = len(states), len(states[0])
     order = [(position, layer) for position in range(positions) for layer in (number - 1, *range(number - 1))]
-    order += [order[-1]] * (-len(order) % head.size)
-    most = _rows(positions)
+    filled = order + [order[-1]] * (-len(order) % head.size)
+    few = _rows(positions)
     for start in range(0, len(order), head.size):
-        rows = order[start : start + head.size]
-        logits = head(torch.stack([states[layer][position] for position, layer in rows]))
+        logits = head(
+            torch.stack([states[layer][position] for position, layer in filled[start : start + head.size]])
+        )
+        places = [position for position, _ in order[start : start + head.size]]
         done = 0
-        while done < len(rows):
-            position = rows[done][0]
-            layers = [layer for place, layer in rows[done : done + most] if place == position]
-            yield position, layers, torch.log_softmax(logits[done : done + len(layers)].float(), dim=-1)
-            done += len(layers)
+        while done < len(places):
+            count = places[done : done + few].count(places[done])
+            yield places[done], torch.log_softmax(logits[done : done + count].float(), dim=-1)
+            done += count
         del logits  # before the next are made
 
 
