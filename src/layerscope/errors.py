@@ -65,6 +65,10 @@ class NewHeadWarning(UserWarning):
     """A head that the checkpoint has no weights for was made new; until fine-tuned it gives noise."""
 
 
+class MissingRowsWarning(UserWarning):
+    """A corpus that may lack rows, which cannot be told: an iterator that was used up, a stream without its end."""
+
+
 def again(kind: type[LayerscopeError], message: str) -> LayerscopeError:
     """An error of a kind with a message of its own, whatever arguments the kind makes its messages of."""
     return kind.__new__(kind, message)

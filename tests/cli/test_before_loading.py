@@ -101,3 +101,14 @@ def test_tokens_have_no_options_of_a_network(option, command):
     code, _, err = command("tokens", "a", *option.split())
     assert code == 2
     assert f"No such option: {option.split()[0]}" in err
+
+
+def test_the_column_that_is_taken_is_told(tmp_path, command):
+    (tmp_path / "one.csv").write_text("hello world\nbye\n")
+    (tmp_path / "two.csv").write_text("id,text\n1,bye\n")
+    code, _, err = command("plan", tmp_path / "one.csv", "--json")
+    assert (code, err) == (0, "note: Column 'hello world' of one.csv is taken for the texts.\n")
+    code, _, err = command("plan", tmp_path / "one.csv", "--text", "hello world", "--json")
+    assert (code, err) == (0, "")
+    code, _, err = command("plan", tmp_path / "two.csv", "--json")
+    assert (code, err) == (0, "")

@@ -168,7 +168,7 @@ def test_json(tmp_path):
             '{"a": 1}\n{"a": 2}',
             "a.json, line 2 is no JSON .Extra data.; if each line .* name the file .jsonl",
         ),
-        ("a.json", '{"a": 1}', "a.json holds one dict; a JSON file holds a list"),
+        ("a.json", '{"a": 1}', "a.json holds one object; a JSON file holds a list"),
         ("a.parquet", "PAR1 no", "a.parquet is no Parquet file, or a broken one: "),
         ("a.parquet", "", "a.parquet is no Parquet file, or a broken one: "),
         ("a.arrow", "something else", r"a.arrow is no Arrow \(IPC\) file, or a broken one: "),

@@ -5,12 +5,14 @@ import os
 import subprocess
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import layerscope as ls
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.files import Files
-from layerscope.errors import InputError
+from layerscope.errors import InputError, MissingRowsWarning
 
 
 def texts(*names, **options):
@@ -117,3 +119,57 @@ def test_objects_without_a_field_are_refused_before_the_pass(tiny, tmp_path):
             ls.extract(
                 tiny("bert"), [{"text": "a", "meta": value}], tmp_path / "out", text="text", keep=["meta"]
             )
+
+
+def test_a_stream_without_the_mark_of_its_end_may_have_been_cut(tmp_path):
+    table = pa.table({"text": ["a", "b", "c"]})
+    with (
+        pa.OSFile(str(tmp_path / "whole.arrow"), "wb") as file,
+        pa.ipc.new_stream(file, table.schema) as writer,
+    ):
+        writer.write_table(table)
+        end = file.tell()
+        writer.write_table(table)
+    assert texts(tmp_path / "whole.arrow") == ["a", "b", "c"] * 2
+    (tmp_path / "cut.arrow").write_bytes((tmp_path / "whole.arrow").read_bytes()[:end])
+    with pytest.warns(MissingRowsWarning, match=r"cut\.arrow ends without the mark of an Arrow stream's end"):
+        assert texts(tmp_path / "cut.arrow") == ["a", "b", "c"]
+
+
+def test_an_iterator_that_was_used_up_is_told(tiny, tmp_path):
+    used = iter(["a", "b"])
+    list(used)
+    with pytest.warns(MissingRowsWarning, match="No rows: a list_iterator can be read only once"):
+        features = ls.extract(tiny("bert"), used, tmp_path / "out", progress=False)
+    assert len(features) == 0
+    assert len(ls.extract(tiny("bert"), [], tmp_path / "none", progress=False)) == 0
+
+
+def test_what_stands_in_the_names_of_folders_is_no_column(tmp_path):
+    for label in ("neg", "pos"):
+        (tmp_path / f"label={label}").mkdir()
+        (tmp_path / f"label={label}" / "part-0.csv").write_text(f"text\nthis is {label}\n")
+    assert texts(tmp_path) == ["this is neg", "this is pos"]
+    for source in (tmp_path, tmp_path / "label=pos"):
+        with pytest.raises(
+            InputError, match=r"'label' is no column of .* stands in the names of folders \(label="
+        ):
+            texts(source, text="text", keep=["label"])
+
+
+@pytest.mark.parametrize("content", ['{"text": "a"}', '{"text": "a"}\n{"text": "b"}\n'])
+def test_lines_of_objects_under_another_name(content, tmp_path):
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=r"name the file \.jsonl"):
+        texts(tmp_path / "a.json")
+
+
+def test_a_broken_page_is_told_in_one_line(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"hello {n}" for n in range(1000)]}), path, use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[4:40] = b"\xff" * 36
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"^a\.parquet cannot be read: .*\.$") as error:
+        texts(path)
+    assert "\n" not in str(error.value)

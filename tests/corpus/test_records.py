@@ -241,7 +241,7 @@ def test_the_first_rows_must_agree(values, message):
 def test_a_column_without_any_type():
     with pytest.raises(InputError, match="Column 'v' of a list holds object <object .* in row 0"):
         open_corpus([{"text": "a", "v": object()}], text="text", keep=["v"])
-    with pytest.raises(InputError, match="Column 'v' of a DataFrame cannot be kept"):
+    with pytest.raises(InputError, match="Column 'v' of a DataFrame holds str 'x' in row 1"):
         open_corpus(pd.DataFrame({"text": ["a", "b"], "v": [1, "x"]}), text="text", keep=["v"])
 
 

@@ -107,6 +107,12 @@ def test_a_users_own_column_is_not_overwritten(tiny):
         ls.FeatureMap(tiny("bert"), "mean@-1")({"text": ["a"], "mean_3": ["mine"]})
 
 
+def test_an_iterator_in_a_batch_is_not_used_up(tiny):
+    made = ls.FeatureMap(tiny("bert"), ["cls@-1"])({"text": iter(["a", "b"]), "id": [1, 2]})
+    assert made["text"] == ["a", "b"]
+    assert len(made["cls_3"]) == 2
+
+
 def test_a_map_in_several_processes_after_a_pass_in_this_one(tiny_folder):
     """Forked processes: the threads that the pass here started are not there."""
     code = (

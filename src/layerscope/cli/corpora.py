@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from layerscope.cli.output import note
+
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
@@ -66,4 +68,6 @@ def check_corpus(
     from layerscope.corpus.corpus import open_corpus
     from layerscope.corpus.files import Files
 
-    open_corpus(Files(tuple(source)), text=text, pair=pair, id=id, keep=keep, unit=unit)
+    corpus = open_corpus(Files(tuple(source)), text=text, pair=pair, id=id, keep=keep, unit=unit)
+    if text is None and corpus.text not in (None, "text"):
+        note(f"note: Column {corpus.text!r} of {corpus.name} is taken for the texts.")

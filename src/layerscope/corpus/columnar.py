@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -10,7 +12,11 @@ from typing import Any
 from layerscope.corpus.files import File, name_of
 from layerscope.corpus.rows import arrow
 from layerscope.corpus.tables import Tables, beyond, is_text, plain
-from layerscope.errors import InputError
+from layerscope.errors import InputError, MissingRowsWarning
+
+# How a message of an Arrow stream begins, and the one that ends it.
+_CONTINUES = b"\xff" * 4
+_END = _CONTINUES + bytes(4)
 
 
 def from_parquet(files: list[File]) -> Tables:
@@ -53,6 +59,7 @@ def from_arrow(files: list[File]) -> Tables:
     for file in files:
         with _batches(file) as (schema, _):
             schemas.append((file, schema))
+        _check_end(file)
 
     def read(names: list[str], start: int, size: int) -> Iterator[Any]:
         return beyond(chain.from_iterable(_tables(file, names) for file in files), start)
@@ -87,6 +94,20 @@ def _batches(file: File) -> Iterator[tuple[Any, Iterator[Any]]]:
         else:
             reader = ipc.open_stream(stream)
             yield reader.schema, iter(reader)
+
+
+def _check_end(file: File) -> None:
+    """Warn of a stream without the mark of its end: it may have been cut behind any of its batches."""
+    with _unpacked(file, "Arrow (IPC)") as stream:
+        start = stream.read(len(_CONTINUES))
+        stream.seek(-min(len(_END), stream.seek(0, os.SEEK_END)), os.SEEK_END)
+        if start == _CONTINUES and stream.read() != _END:
+            warnings.warn(
+                f"{file.label} ends without the mark of an Arrow stream's end: if it was not copied to its end, rows "
+                "are missing.",
+                MissingRowsWarning,
+                stacklevel=2,
+            )
 
 
 @contextmanager

@@ -41,7 +41,9 @@ class Corpus:
         self.name: str = source.name  # what it is, for messages: "a list", "reviews.csv"
         self.schema: pa.Schema = source.schema(used)  # of `Rows.kept`
         self.count: int | None = source.count  # number of rows, where it is known without reading
+        self.text = used.text  # the column of texts, None where the rows are the texts
         self.has_pairs: bool = source.has_pairs or used.pair is not None
+        self.is_once = source.is_once  # whether it can be read only once
         self._source = source
         self._used = used
         self._is_spent = False
@@ -61,7 +63,7 @@ class Corpus:
             raise InputError(
                 f"This corpus, {self.name}, can be read only once, and was; give a list or a file to read it again."
             )
-        self._is_spent = self._source.is_once
+        self._is_spent = self.is_once
         return in_ranges(self._source.read(self._used, start, size), size)
 
 
@@ -94,7 +96,10 @@ def open_corpus(
     if unit not in UNITS:
         raise unknown("unit", unit, UNITS)
     names = _names(source)
-    opened = from_memory(source) if names is None else _from_files(names, isinstance(source, str), text, unit)
+    files = None if names is None else find(names, isinstance(source, str))
+    opened = from_memory(source) if files is None else _from_files(files, text, unit)
+    if files is not None:
+        _refuse_folders(files, opened, (text, pair, id, *keep))
     if unit != "line" and names is None:
         raise InputError(f"unit={unit!r} is for text files; {opened.name} has rows of its own.")
     return Corpus(opened, choose(opened, text, pair, id, keep))
@@ -115,8 +120,22 @@ def _names(source: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _from_files(names: tuple[str, ...], is_text_possible: bool, text: str | None, unit: str) -> Source:
-    files = find(names, is_text_possible)
+def _refuse_folders(files: list[File], opened: Source, asked: Sequence[str | None]) -> None:
+    """Raise for names that are no columns, but stand in those of folders, as Hive and Spark write them: label=pos."""
+    known = [column.name for column in opened.columns or ()]
+    for name in asked:
+        folders = (folder for file in files for folder in file.path.split("/")[:-1])
+        if name is None or name in known:
+            continue
+        for folder in folders:
+            if folder.startswith(f"{name}="):
+                raise InputError(
+                    f"{name!r} is no column of {opened.name}: it stands in the names of folders ({folder}), which are "
+                    "not read. Write it into the files."
+                )
+
+
+def _from_files(files: list[File], text: str | None, unit: str) -> Source:
     kind = files[0].kind
     if files[0].is_stdin:
         kind = "text" if text is None else "jsonl"

@@ -17,6 +17,7 @@ from typing import IO, Any, BinaryIO
 
 from layerscope.corpus.rows import arrow
 from layerscope.errors import InputError
+from layerscope.shown import first_line
 
 # What is read, by suffix.
 KINDS = {
@@ -89,7 +90,7 @@ class File:
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             if isinstance(error, PermissionError):
                 raise InputError(f"{self.label} may not be read: permission denied.") from error
-            reason = getattr(error, "strerror", None) or error
+            reason = (getattr(error, "strerror", None) or first_line(error)).strip(" .:")
             raise InputError(f"{self.label} cannot be read: {reason}.") from error
 
     @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.corpus.columns import Column, Used
 from layerscope.corpus.records import AHEAD
 from layerscope.corpus.rows import Rows, arrow
+from layerscope.corpus.values import column_of, type_of
 from layerscope.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,20 +41,25 @@ class Frame:
 
     def schema(self, used: Used) -> pa.Schema:
         """Names and types of the kept columns, as pyarrow infers them from the whole frame."""
-        pa = arrow()
-        columns = {}
-        for name in used.kept:
-            series = self._frame.iloc[:, self._place(name)]
-            if hasattr(series, "cat"):
-                series = series.astype(object)
-            try:
-                columns[name] = pa.array(series, from_pandas=True)
-            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-                raise InputError(
-                    f"Column {name!r} of {self.name} cannot be kept, as its values are of no one type: {error}."
-                ) from error
-        self._kept = pa.table(columns)
+        self._kept = arrow().table({name: self._column(name) for name in used.kept})
         return self._kept.schema
+
+    def _column(self, name: str) -> Any:
+        """A kept column as an array; what has a type of its own in pandas is Arrow's to convert."""
+        series: Any = self._frame.iloc[:, self._place(name)]
+        if hasattr(series, "cat"):
+            series = series.astype(object)
+        elif hasattr(series, "sparse"):
+            series = series.sparse.to_dense()
+        if series.dtype == object:
+            values = series.where(series.notna(), None).tolist()
+            return column_of(values, name, type_of(values, name, self.name), self.name, start=0)
+        try:
+            return arrow().array(series, from_pandas=True)
+        except (arrow().ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise InputError(
+                f"Column {name!r} of {self.name} cannot be kept: Arrow has no type for pandas' {series.dtype}."
+            ) from error
 
     def read(self, used: Used, start: int, size: int) -> Iterator[Rows]:
         """Blocks of `size` rows, from number `start` on."""

@@ -51,6 +51,11 @@ def _list_of(file: File) -> Iterator[Any]:
         ) from None
     except RecursionError:
         raise InputError(f"{file.label} is nested too deeply to be read.") from None
+    if isinstance(value, dict):
+        raise InputError(
+            f"{file.label} holds one object; a JSON file holds a list of objects or of strings. If each line is an "
+            "object of its own, name the file .jsonl."
+        )
     if not isinstance(value, list):
         raise InputError(
             f"{file.label} holds one {type(value).__name__}; a JSON file holds a list of objects or of strings."

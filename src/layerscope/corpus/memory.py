@@ -9,9 +9,9 @@ from typing import Any
 
 from layerscope.corpus.columns import Source
 from layerscope.corpus.frames import Frame
-from layerscope.corpus.records import Records
+from layerscope.corpus.records import AHEAD, Records
 from layerscope.corpus.rows import arrow
-from layerscope.corpus.tables import from_dataset, from_stream, from_streamed_dataset, from_table
+from layerscope.corpus.tables import from_dataset, from_polars, from_stream, from_streamed_dataset, from_table
 from layerscope.errors import InputError
 
 SLICE = 10_000  # values that are taken at once from what stores them otherwise than Python
@@ -30,6 +30,10 @@ def from_memory(given: Any) -> Source:
     _refuse(given, name)
     pa = arrow()
     if _is_a(given, "datasets", "Dataset"):
+        if (
+            given.format["type"] == "custom"
+        ):  # with_transform: what stands in its columns is not what it gives
+            return Records(name, lambda start: _transformed(given, start), count=len(given))
         return from_dataset(name, given)
     if _is_a(given, "datasets", "IterableDataset"):
         if given.features is not None:
@@ -41,6 +45,8 @@ def from_memory(given: Any) -> Source:
         given = pa.Table.from_batches([given])
     if isinstance(given, pa.Table):
         return from_table(name, given)
+    if _is_a(given, "polars", "DataFrame"):
+        return from_polars(name, given)
     if (cut := _cut(given)) is not None:
         return Records(name, lambda start: _in_slices(cut, start, len(given)), count=len(given))
     if hasattr(given, "__arrow_c_stream__"):
@@ -95,6 +101,14 @@ def _cut(given: Any) -> Callable[[int, int], list[Any]] | None:
 def _in_slices(cut: Callable[[int, int], list[Any]], start: int, end: int) -> Iterator[Any]:
     for first in range(start, end, SLICE):
         yield from cut(first, min(first + SLICE, end))
+
+
+def _transformed(dataset: Any, start: int) -> Iterator[Any]:
+    """The rows of a Dataset as its transform gives them."""
+    for first in range(start, len(dataset), AHEAD):
+        columns = dataset[first : first + AHEAD]
+        for values in zip(*columns.values(), strict=True):
+            yield dict(zip(columns, values, strict=True))
 
 
 def _is_a(given: object, library: str, name: str) -> bool:

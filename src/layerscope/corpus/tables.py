@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from layerscope.corpus.columns import Column, Used
 from layerscope.corpus.rows import Rows, arrow
 from layerscope.errors import InputError
+from layerscope.shown import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,8 +111,11 @@ def from_stream(name: str, source: Any) -> Tables:
         first = (
             source if isinstance(source, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(source)
         )
-    except (pa.ArrowException, TypeError, NotImplementedError):
-        raise InputError(f"{name[0].upper()}{name[1:]} is no table: it has no columns by name.") from None
+    except (pa.ArrowException, TypeError, NotImplementedError) as error:
+        why = "it has no columns by name"
+        if "non-struct" not in str(error):
+            why = f"Arrow cannot take it ({first_line(error).rstrip('.')})"
+        raise InputError(f"{name[0].upper()}{name[1:]} cannot be read as a table: {why}.") from None
     waiting = [first]
 
     def read(names: list[str], start: int, size: int) -> Iterator[Any]:
@@ -118,6 +123,29 @@ def from_stream(name: str, source: Any) -> Tables:
         return beyond(reader, start)
 
     return Tables(name, first.schema, read, count, is_once=count is None)
+
+
+def from_polars(name: str, frame: Any) -> Tables:
+    """A polars DataFrame, in slices; columns that Arrow has no type for are refused if they are used."""
+    pa = arrow()
+    fields, clashes = [], {}
+    for column, kind in frame.schema.items():
+        fields.append(pa.field(column, pa.null()))
+        clashes[column] = (
+            f"Column {column!r} of {name} has the polars type {kind}, which Arrow does not have: cast it, or leave it "
+            "out."
+        )
+        if "Object" in str(kind):  # would be handed on as addresses in memory
+            continue
+        with suppress(pa.ArrowException, NotImplementedError):
+            fields[-1] = pa.RecordBatchReader.from_stream(frame.clear().select(column)).schema.field(0)
+            del clashes[column]
+
+    def read(names: list[str], start: int, size: int) -> Iterator[Any]:
+        for first in range(start, len(frame), size):
+            yield pa.RecordBatchReader.from_stream(frame.slice(first, size).select(names)).read_all()
+
+    return Tables(name, pa.schema(fields), read, count=len(frame), clashes=clashes)
 
 
 def from_dataset(name: str, dataset: Any) -> Tables:

@@ -135,10 +135,38 @@ def _failures() -> tuple[type[Exception], ...]:
     return (arrow().ArrowException, OverflowError, UnicodeError, TypeError, ValueError)
 
 
+def _has_type(value: Any) -> bool:
+    """Whether a column of Arrow can hold this value, as it is."""
+    try:
+        return _fits(value, arrow().array([value]).type)
+    except _failures():
+        return False
+
+
 def _misfit(value: object, row: int, kind: object, name: str, where: str) -> InputError:
-    shown = repr(value)
-    shown = shown if len(shown) <= 40 else shown[:37] + "..."
+    if not _has_type(value):
+        return _without_type(value, row, name, where)
     return InputError(
-        f"Column {name!r} of {where} holds {type(value).__name__} {shown} in row {row} (from 0), which does not "
-        f"fit {kind}, the type of the column's first rows; make its values of one type, or leave it out."
+        f"Column {name!r} of {where} holds {_shown(value)} in row {row} (from 0), which does not fit {kind}, the "
+        "type of the column's first rows; make its values of one type, or leave it out."
     )
+
+
+def _without_type(value: object, row: int, name: str, where: str) -> InputError:
+    """The error for a value that no column can hold."""
+    why, instead = "for which there is no type of column", "Make its values numbers, strings or lists of such"
+    if isinstance(value, int):
+        why, instead = "which does not fit in 64 bits", "Make its values strings"
+    elif isinstance(value, str):
+        why, instead = "which is not valid Unicode", "Replace it"
+    elif type(value).__name__ in ("NAType", "NaTType"):
+        why, instead = "which no column can hold", "Give None for a missing value"
+    return InputError(
+        f"Column {name!r} of {where} holds {_shown(value)} in row {row} (from 0), {why}. {instead}, or leave the "
+        "column out."
+    )
+
+
+def _shown(value: object) -> str:
+    shown = " ".join(repr(value).split())
+    return f"{type(value).__name__} {shown if len(shown) <= 40 else shown[:37] + '...'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import in_ranges, joined
-from layerscope.errors import InputError, unknown
+from layerscope.errors import InputError, MissingRowsWarning, unknown
 from layerscope.extraction.features import Features, open_features
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.job import Settings, settle
@@ -135,7 +136,14 @@ def extract(
 
             make(job.maker, parts, folder, made, passed)
         record.complete()
-    return open_features(out)
+    features_made = open_features(out)
+    if corpus.is_once and not len(features_made):
+        warnings.warn(
+            f"No rows: {corpus.name} can be read only once, and may have been read before.",
+            MissingRowsWarning,
+            stacklevel=3,
+        )
+    return features_made
 
 
 def _engine(engine: str, address: str | None, model: Model) -> Engine:

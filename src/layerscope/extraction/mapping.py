@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,8 @@ class FeatureMap:
             raise InputError(
                 f"The batch has a column {taken[0]!r}, which is the name of a feature's: rename it, or leave it out."
             )
+        # Lists in place of iterators, which are used up by being read.
+        batch = {name: list(one) if isinstance(one, Iterator) else one for name, one in batch.items()}
         texts = list(batch[columns["text"]])
         pairs = None if columns["pair"] is None else list(batch[columns["pair"]])
         made = maker.cells(maker.read(Rows(0, texts, pairs, pa.table({}))))
