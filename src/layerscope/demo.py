@@ -28,8 +28,8 @@ WORD = "bank"
 FEATURES = ("mean@-1", "cls@-1", "mean@-4:/concat")
 
 
-def demo(model: Model, out: Path) -> dict[Path, str]:
-    """Write the demo's files into a folder, and say what each holds.
+def demo(model: Model, out: Path, figure: bool = True) -> dict[Path, str]:
+    """Write the demo's files into a folder, and say what each holds; `figure` says whether one is drawn.
 
     Raises:
         InputError: the folder is a file or cannot be written.
@@ -60,14 +60,15 @@ def demo(model: Model, out: Path) -> dict[Path, str]:
     write(
         "senses.csv", f"uses of {WORD!r} against each other in the last layer", lambda to: senses.to_csv(to)
     )
-    words = similarity(model, *SENTENCES, unit="word")
-    figure = heats({f"Uses of “{WORD}”, last layer": senses, "Words of two sentences, last layer": words})
-    write(
-        "similarity.png",
-        "the same as a figure, and the words of two sentences",
-        lambda to: figure.savefig(to, dpi=150),
-    )
     write("features.parquet", f"the samples with {', '.join(FEATURES)} as columns", _features(model))
+    if figure:
+        words = similarity(model, *SENTENCES, unit="word")
+        drawn = heats({f"Uses of “{WORD}”, last layer": senses, "Words of two sentences, last layer": words})
+        write(
+            "similarity.png",
+            f"the uses of {WORD!r} as a figure, and the words of two sentences",
+            lambda to: drawn.savefig(to, dpi=150),
+        )
     return written
 
 

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from layerscope.cli.figures import home
 from layerscope.cli.options import Json, ModelOptions
-from layerscope.cli.output import show, show_json, waiting
+from layerscope.cli.output import note, show, show_json, waiting
+from layerscope.errors import MissingExtraError
 
 NAME = "demo"
 EXAMPLES = """Examples:\n
@@ -18,17 +20,25 @@ EXAMPLES = """Examples:\n
 
 def command(
     as_json: Json = False,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write; made if need be.")] = Path(
-        "demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", callback=home, help="The folder to write; made if need be.")
+    ] = Path("demo"),
 ) -> None:
     """Tables, figures and a feature file from the bundled model and samples: something to look at."""
     model = ModelOptions().load()
     from layerscope.demo import demo
+    from layerscope.plots.canvas import seaborn
     from layerscope.view import terminal
 
+    try:
+        seaborn()
+        lacking = None
+    except MissingExtraError as error:
+        lacking = error
     with waiting("Running the samples …"):
-        written = demo(model, out)
+        written = demo(model, out, figure=lacking is None)
+    if lacking is not None:
+        note(f"note: No figure. {lacking}")
     if as_json:
         show_json(
             {"folder": str(out.resolve()), "files": {str(path): holds for path, holds in written.items()}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import show, show_json
 from layerscope.errors import InputError
 from layerscope.shown import counted
+
+if TYPE_CHECKING:
+    from layerscope.analysis.drift import Drift
 
 NAME = "drift"
 EXAMPLES = """Examples:\n
@@ -65,6 +68,14 @@ def command(
     for side, title in AGAINST.items():
         show(terminal.heading(f"Cosine with {title}, {counted(len(found.names), 'text')}, {pooling} pooling"))
         show(terminal.frame(found.summary(side)))
+        show(terminal.facts(_ends(found, side)))
     if found.pooler is not None:
         show(terminal.heading("[CLS]: cosine of the static embedding with the pooler output"))
         show(terminal.frame(found.pooler_summary()))
+
+
+def _ends(found: Drift, side: str) -> dict[str, str]:
+    """The texts that move most and least, by their names."""
+    last = getattr(found, side)[:, -1]
+    places = {"farthest at the last layer": last.argmin(), "nearest": last.argmax()}
+    return {what: f"{found.names[place]} ({last[place]:.2f})" for what, place in places.items()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from layerscope.cli.asked import Asked
 from layerscope.cli.corpora import (
     Feature,
     Long,
@@ -41,6 +42,7 @@ The same command again goes on behind the last whole part. Exit code 1: every ro
 @with_model
 def command(
     model: ModelOptions,
+    asked: Asked,
     source: Sources = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="The folder, or an address.")] = None,
     feature: Feature = None,
@@ -75,8 +77,14 @@ def command(
 ) -> None:
     """Turn a corpus into features: one pass, any layers, Parquet parts, never lost."""
     if check is not None or repair is not None:
+        if source:
+            raise InputError("--check and --repair read a folder of features: leave the corpus out.")
+        others = asked.flags.keys() - {"check", "repair", "as_json"}
+        asked.refuse(*sorted(others), why="with --check or --repair, which only look at a folder")
         _check(check, repair, as_json)
         return
+    if engine != "ray":
+        asked.refuse("address", why="without --engine ray")
     if not source or out is None:
         raise InputError("Give what to read and where to write: layerscope extract reviews.csv -o features")
     model.check(features=feature or ())

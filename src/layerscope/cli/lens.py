@@ -38,7 +38,7 @@ def command(
     given = read_text(text)
     if png is not None or svg is not None or as_json:
         asked.refuse("position", why="on a figure or --json, which have every position")
-    elif position is None:
+    if position is None and not as_json:
         asked.refuse("k", why="without --position or --json, since the grid shows one token of each layer")
     check_figures(png, svg)
     loaded = model.load()
