@@ -356,9 +356,10 @@ class Model:
 
     def sites(self, attention: bool = False) -> Sites:
         """Where in this network its outputs come into being; found once, by one pass over a short text."""
-        with self.lock, evaluation(self.hf):
+        with self.lock:
             if attention not in self._found.sites:
-                found = attention_sites(self) if attention else hidden_sites(self)
+                with evaluation(self.hf):
+                    found = attention_sites(self) if attention else hidden_sites(self)
                 if not found.certain:
                     return found
                 self._found.sites[attention] = found
