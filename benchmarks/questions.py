@@ -126,12 +126,12 @@ def lens_alone(count):
     model = ls.load(file, device="cpu")
     tokens = model.tokenize(" ".join(["Seeing is believing, said the ghost of my mother."] * 40))
     tokens = tokens.keep(np.arange(count))
-    ls.lens(model.run(tokens.keep(np.arange(8))), k=10)
-    trace = model.run(tokens)
+    ls.lens(model, tokens.keep(np.arange(8)), k=10)
+    model.run(tokens)
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")  # the peak is what it is now
     before = peak_since()
-    took = seconds(lambda: ls.lens(trace, k=10))
+    took = seconds(lambda: ls.lens(model, tokens, k=10))
     print(json.dumps({"more": peak_since() - before, "layer": 4 * count * model.vocab_size, "seconds": took}))
 
 

@@ -90,7 +90,7 @@ def lens(file, rounds):
                 return torch.cat(states, dim=1)[0] @ matrix.T
 
         def ours(tokens=tokens):
-            return ls.lens(model.run(tokens))
+            return ls.lens(model, tokens)
 
         found[f"lens of {count} tokens / one pass and one product"] = in_turn(ours, baseline, times) | {
             "at_most": 3

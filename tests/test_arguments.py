@@ -29,13 +29,12 @@ def things(tiny, tmp_path_factory):
         "model": model,
         "decoder": tiny("gpt2"),
         "trace": model.run(TEXT, attention=True),
-        "read": tiny("gpt2").run(TEXT),
         "tokens": model.tokenize(TEXT),
         "features": ls.extract(model, TEXTS, folder / "out", ["mean@1"]),
         "folder": folder,
         "senses": ls.senses(model, "bank", TEXTS),
         "drift": ls.drift(model, TEXTS),
-        "lens": ls.lens(tiny("gpt2").run(TEXT), k=2),
+        "lens": ls.lens(tiny("gpt2"), TEXT, k=2),
         "heads": ls.head_search(model, [SENTENCE], minimum=1),
         "sweep": ls.sweep(model, TEXTS, list("aabb"), "mean@1", folds=2),
     }
@@ -86,7 +85,7 @@ CALLS = {
     ),
     "neighbours": lambda t: (ls.neighbours, {"model": t["model"], "query": 7}),
     "embeddings": lambda t: (ls.embeddings, {"model": t["model"], "text": TEXT}),
-    "lens": lambda t: (ls.lens, {"trace": t["read"], "k": 2}),
+    "lens": lambda t: (ls.lens, {"model": t["decoder"], "text": TEXT, "k": 2}),
     "anatomy": lambda t: (ls.anatomy, {"model": t["model"], "text": TEXT}),
     "partners": lambda t: (ls.partners, {"trace": t["trace"]}),
     "attention": lambda t: (ls.attention, {"trace": t["trace"]}),
@@ -192,7 +191,7 @@ def test_what_is_nearly_what_was_meant_is_said(things):
     model, trace = things["model"], things["trace"]
     for function, given, message in (
         (
-            ls.lens,
+            ls.partners,
             {"trace": model},
             "trace is a Trace, as model.run gives it; not a Model. Run a text first: model.run(text).",
         ),

@@ -180,8 +180,8 @@ def test_the_kind_is_found_by_trying(name, wrapped):
 
 def test_of_a_causal_network_of_images_and_texts_the_lens_asks_for_the_next_token(wrapped):
     model = wrapped("qwen2_vl")
-    trace = model.run(TEXTS[2])
-    assert ls.lens(trace).actual_ids.tolist() == [*trace.tokens.ids[1:].tolist(), -1]
+    found = ls.lens(model, TEXTS[2])
+    assert found.actual_ids.tolist() == [*found.tokens.ids[1:].tolist(), -1]
     assert wrapped("paligemma").predicts_next
 
 

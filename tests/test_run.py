@@ -1,6 +1,7 @@
 """Running the bundled model and the real decoder; the families are in test_families.py."""
 
 import copy
+import pickle
 import threading
 
 import numpy as np
@@ -241,3 +242,14 @@ def test_more_mistakes(model):
     with pytest.raises(ModelError, match="reads the last layer, 6, which was not kept"):
         _ = model.run("a", layers=[0]).pooler_output
     assert ls.similarity(model, [model.tokenize("a b"), "c"]).index.tolist() == ["a b", "c"]
+
+
+def test_a_trace_is_pickled_whole_and_without_the_weights(tiny):
+    model = tiny("gpt2")
+    trace = model.run("Then I tried to find some way.", attention=True, logits=True)
+    written = pickle.dumps(trace)
+    assert len(written) < sum(one.nbytes for one in model.hf.parameters())
+    again = pickle.loads(written)
+    for name, values in trace.outputs.items():
+        np.testing.assert_array_equal(again.outputs[name], values)
+    assert again.tokens.strings == trace.tokens.strings

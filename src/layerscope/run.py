@@ -226,7 +226,6 @@ def _trace(
         outputs=outputs,
         attention_layers=_attention_layers(model, wanted),
         missing=why_missing(model, wanted, target is not None, len(parts)),
-        network=model,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,7 +53,6 @@ class Trace:
         attention_layers: for each output that is attention, the layers that it holds, in order: the blocks that were
             kept and have one. In hybrid networks only some have.
         missing: for outputs that are not there, why.
-        network: the model itself, for what goes on from its states (the lens); a pickled trace leaves it behind.
     """
 
     model: str
@@ -68,10 +67,6 @@ class Trace:
     outputs: Mapping[str, Array]
     attention_layers: Mapping[str, tuple[int, ...]]
     missing: Mapping[str, str]
-    network: Model | None = field(default=None, repr=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"network": None}
 
     @property
     def hidden_states(self) -> Array:

@@ -1,6 +1,5 @@
 """The logit lens against the same by hand: each layer's state through the norm and the head of plain transformers."""
 
-import pickle
 from dataclasses import replace
 from weakref import ref
 
@@ -50,7 +49,7 @@ def logits_by_hand(model, family, trace):
 def test_every_number_equals_the_same_by_hand(family, tiny):
     model = tiny(family)
     trace = model.run(TEXT, target=target_of(model), logits=True)
-    found = ls.lens(trace, k=4)
+    found = ls.lens(model, TEXT, target=target_of(model), k=4)
     logits = logits_by_hand(model, family, trace)
     p = softmax(logits.astype(np.float64), axis=-1)
     order = np.argsort(-logits, axis=-1, kind="stable")[:, :, :4]
@@ -80,7 +79,7 @@ def test_every_number_equals_the_same_by_hand(family, tiny):
 def test_every_family_ends_in_its_own_predictions(family, tiny):
     model = tiny(family)
     trace = model.run(TEXT, target=target_of(model), logits=True)
-    found = ls.lens(trace, k=3)
+    found = ls.lens(model, TEXT, target=target_of(model), k=3)
     assert found.difference <= 1e-5 * max(1, np.abs(trace.logits).max())
     np.testing.assert_array_equal(found.answer_ids, trace.logits.argmax(-1))
     best = np.exp(log_softmax(trace.logits, axis=-1)).max(-1)
@@ -88,11 +87,12 @@ def test_every_family_ends_in_its_own_predictions(family, tiny):
     assert (found.answer_ranks[-1] == 1).all()
     assert len(found.entropy) == 4
     assert not np.array_equal(found.entropy[0], found.entropy[1])
-    assert found.tokens is (trace.tokens if trace.target is None else trace.target)
+    read = trace.tokens if trace.target is None else trace.target
+    assert found.tokens.ids.tolist() == read.ids.tolist()
 
 
 def test_the_real_decoder_finds_paris_late(decoder):
-    found = ls.lens(decoder.run("The capital of France is"), k=3)
+    found = ls.lens(decoder, "The capital of France is", k=3)
     assert decoder.decode(found.answer_ids[-1]) == " Paris"
     assert found.grid().loc[30, 4] == " Paris"
     assert found.settled[-1] > 20
@@ -102,7 +102,7 @@ def test_the_real_decoder_finds_paris_late(decoder):
 
 
 def test_from_which_layer_on_it_stays(tiny):
-    found = ls.lens(tiny("gpt2").run(TEXT), k=1)
+    found = ls.lens(tiny("gpt2"), TEXT, k=1)
     top = np.array([[7, 1, 3, 4], [5, 1, 9, 4], [7, 1, 3, 2], [7, 1, 3, 5]])
     made = replace(found, top_ids=top[:, :, None])
     assert made.settled.tolist() == [2, 0, 2, 3]
@@ -112,15 +112,15 @@ def test_from_which_layer_on_it_stays(tiny):
 def test_the_actual_tokens(family, tiny):
     model = tiny(family)
     if family == "bert":
-        found = ls.lens(model.run("Then I [MASK] to find"), k=1)
+        found = ls.lens(model, "Then I [MASK] to find", k=1)
         expected = [-1 if id == model.tokenizer.mask_token_id else id for id in found.tokens.ids]
         assert expected.count(-1) == 1
     elif family == "gpt2":
-        found = ls.lens(model.run(TEXT), k=1)
+        found = ls.lens(model, TEXT, k=1)
         expected = [*model.tokenizer(TEXT).input_ids[1:], -1]
     else:
         # The decoder's position t is to say target token t, the end of the sentence included.
-        found = ls.lens(model.run(TEXT, target=TARGET), k=1)
+        found = ls.lens(model, TEXT, target=TARGET, k=1)
         expected = model.tokenizer(text_target=TARGET).input_ids
         assert expected[-1] == model.tokenizer.eos_token_id
     assert found.actual_ids.tolist() == expected
@@ -128,9 +128,10 @@ def test_the_actual_tokens(family, tiny):
 
 def test_a_text_in_windows(tiny):
     model = tiny("gpt2")
-    trace = model.run(" ".join([TEXT, TARGET, "The bank of the river was steep."] * 5), logits=True)
+    text = " ".join([TEXT, TARGET, "The bank of the river was steep."] * 5)
+    trace = model.run(text, logits=True)
     assert len(trace.windows) > 2
-    found = ls.lens(trace, k=3)
+    found = ls.lens(model, text, k=3)
     assert found.difference < 1e-4
     logits = logits_by_hand(model, "gpt2", trace)
     np.testing.assert_array_equal(found.top_ids, np.argsort(-logits, axis=-1, kind="stable")[:, :, :3])
@@ -142,15 +143,15 @@ def test_a_text_in_windows(tiny):
 def test_short_texts_batches_and_pairs(text, tiny):
     for family in ("llama", "bert"):
         model = tiny(family)
-        together = model.run_many([text, TEXT])[0]
-        one, other = ls.lens(together, k=2), ls.lens(model.run(text), k=2)
+        together = model.tokenize(text)
+        one, other = ls.lens(model, together, k=2), ls.lens(model, text, k=2)
         np.testing.assert_allclose(one.entropy, other.entropy, atol=1e-4)
-        assert ls.lens(model.run(text, TEXT), k=1).entropy.shape[1] > len(one.tokens)
+        assert ls.lens(model, text, TEXT, k=1).entropy.shape[1] > len(one.tokens)
 
 
 def test_half_precision(tiny_folder):
     model = ls.load(tiny_folder("llama"), device="cpu", dtype="bfloat16")
-    found = ls.lens(model.run(TEXT), k=3)
+    found = ls.lens(model, TEXT, k=3)
     assert found.top_probabilities.dtype == np.float32
     assert np.isfinite(found.entropy).all()
 
@@ -179,7 +180,7 @@ def test_no_more_than_one_layers_logits_at_a_time(tiny, monkeypatch):
 
     model = tiny("llama")
     matrix = model.hf.lm_head.weight
-    trace = model.run(model.tokenize(" ".join([TEXT] * 4)).keep(np.arange(60)))
+    tokens = model.tokenize(" ".join([TEXT] * 4)).keep(np.arange(60))
     one_layer = 60 * len(matrix) * 4
     own, reading = module.read, LargestLogits(matrix)
 
@@ -189,7 +190,7 @@ def test_no_more_than_one_layers_logits_at_a_time(tiny, monkeypatch):
 
     monkeypatch.setattr(module, "read", measured)
     with LargestLogits(matrix) as whole:
-        ls.lens(trace, k=2)
+        ls.lens(model, tokens, k=2)
     assert 0 < reading.most <= one_layer * 1.1
     # Before, for the proof, the model's own logits, which are one layer's, and beside them a chunk of ours.
     assert one_layer <= whole.most <= one_layer * 1.3
@@ -197,7 +198,7 @@ def test_no_more_than_one_layers_logits_at_a_time(tiny, monkeypatch):
 
 def test_tables(tiny):
     model = tiny("gpt2")
-    found = ls.lens(model.run(TEXT), k=4)
+    found = ls.lens(model, TEXT, k=4)
     strings = found.tokens.vocabulary.strings
     grid, table = found.grid(), found.table()
     positions = len(found.tokens)
@@ -237,58 +238,48 @@ def test_tables(tiny):
 
 def test_what_is_refused(model, tiny, tmp_path):
     with pytest.raises(ModelError, match="all-MiniLM-L6-v2 has no language-model head"):
-        ls.lens(model.run("a"))
+        ls.lens(model, "a")
     gpt2, t5 = tiny("gpt2"), tiny("t5")
-    with pytest.raises(
-        InputError, match=r"all layers, 0 to 3, and this trace holds 1, 3: run without layers="
-    ):
-        ls.lens(gpt2.run("a", layers=[1, 3]))
-    with pytest.raises(InputError, match="given nothing to read: run with target="):
-        ls.lens(t5.run("a"))
-    with pytest.raises(InputError, match="all layers, 0 to 3, and this trace holds 2"):
-        ls.lens(t5.run("a", target="b", layers=2))
+    with pytest.raises(InputError, match="model is a Model, as layerscope.load gives it; not a Trace"):
+        ls.lens(gpt2.run("a"), "a")
+    with pytest.raises(InputError, match="given nothing to read: give target="):
+        ls.lens(t5, "a")
     with pytest.raises(InputError, match="no tokens"):
-        ls.lens(gpt2.run(""))
+        ls.lens(gpt2, "")
     for k in (0, 10**6, 2.0, True):
-        with pytest.raises(InputError, match="k is how many tokens to keep, 1 to "):
-            ls.lens(gpt2.run("a"), k=k)
+        with pytest.raises(InputError, match="k is (how many tokens to keep, 1 to |a whole number)"):
+            ls.lens(gpt2, "a", k=k)
     with quiet():
         headless = ls.load(build("bert", tmp_path, head=False), device="cpu")
     with pytest.raises(ModelError, match="no language-model head"):
-        ls.lens(headless.run("a"))
+        ls.lens(headless, "a")
     untrained = replace(tiny("bert"), untrained=frozenset({"cls.predictions.bias"}))
     with pytest.raises(ModelError, match="would be noise"):
-        ls.lens(untrained.run("a"))
+        ls.lens(untrained, "a")
 
 
-def test_a_trace_without_its_model(tiny):
-    trace = tiny("gpt2").run(TEXT)
-    assert trace.network is tiny("gpt2")
-    assert "network" not in repr(trace)
-    written = pickle.dumps(trace)
-    assert len(written) < sum(one.nbytes for one in tiny("gpt2").hf.parameters())
-    again = pickle.loads(written)
-    np.testing.assert_array_equal(again.hidden_states, trace.hidden_states)
-    with pytest.raises(
-        InputError, match="was pickled, and so parted from .*; for the lens, run its text again"
-    ):
-        ls.lens(again)
+def test_a_model_that_is_never_the_same_is_refused(tiny_folder, monkeypatch):
+    import layerscope.analysis.lens as module
 
-
-def test_a_model_that_has_changed_since(tiny_folder):
     model = ls.load(tiny_folder("gpt2"), device="cpu")
-    trace = model.run(TEXT)
+    proven = module.proven
+
+    def after_a_change(*args):
+        with torch.no_grad():
+            model.hf.transformer.h[1].mlp.c_proj.bias[3] += 0.5
+        return proven(*args)
+
+    monkeypatch.setattr(module, "proven", after_a_change)
+    with pytest.raises(ModelError, match="computes other states each time that it is run"):
+        ls.lens(model, TEXT)
+
+
+def test_states_that_are_not_finite(tiny_folder):
+    model = ls.load(tiny_folder("gpt2"), device="cpu")
     with torch.no_grad():
-        model.hf.transformer.h[1].mlp.c_proj.bias[3] += 0.5
-    with pytest.raises(InputError, match="computes other states now than this trace holds"):
-        ls.lens(trace)
-
-
-def test_states_that_are_not_finite(tiny):
-    trace = tiny("gpt2").run(TEXT)
-    trace.hidden_states[1, 3] = np.nan
-    with pytest.raises(ModelError, match="no probabilities .* for layer 1 at position 3"):
-        ls.lens(trace)
+        model.hf.transformer.h[1].mlp.c_proj.bias[3] = torch.nan
+    with pytest.raises(ModelError, match="Layer 2 of .* for this text"):
+        ls.lens(model, TEXT)
 
 
 def test_a_model_whose_last_block_is_not_all_is_refused():
@@ -301,4 +292,4 @@ def test_a_model_whose_last_block_is_not_all_is_refused():
     # Of one token too, where what came before the last block would be the same for the text and for its chunk.
     for tokens in (model.tokenize(TEXT), model.tokenize(TEXT).keep(np.arange(1))):
         with pytest.raises(ModelError, match="The lens does not hold for XLMWithLMHeadModel"):
-            ls.lens(model.run(tokens), k=1)
+            ls.lens(model, tokens, k=1)

@@ -14,7 +14,7 @@ TEXT = "Then I tried to find some way."
 def test_the_grid_and_the_proof(command, tiny, tiny_folder):
     code, out, err = command("lens", TEXT, "--model", tiny_folder("gpt2"))
     assert (code, err) == (0, "")
-    found = ls.lens(tiny("gpt2").run(TEXT))
+    found = ls.lens(tiny("gpt2"), TEXT)
     assert " ".join(out.split()).startswith("The most probable token by layer and position, bold where it is")
     assert out.splitlines()[3].split()[1:3] == ["0", found.tokens.strings[0].replace(" ", "·")]
     for part in (
@@ -43,7 +43,7 @@ def test_a_narrow_terminal_gets_several_tables(command, tiny, tiny_folder, monke
 def test_one_position(command, tiny, tiny_folder):
     code, out, err = command("lens", TEXT, "-m", tiny_folder("bert"), "--position", 2, "-k", 3)
     assert (code, err) == (0, "")
-    found = ls.lens(tiny("bert").run(TEXT), k=3)
+    found = ls.lens(tiny("bert"), TEXT, k=3)
     answer = found.answers().answer[2]
     assert f"Position 2 ({found.tokens.strings[2]}): the answer is {answer}; the actual token is" in out
     best = found.candidates(2).query("layer == 1 and rank == 3").iloc[0]
@@ -84,7 +84,7 @@ def test_figures(command, tiny_folder, tmp_path):
             [TEXT],
             "all-MiniLM-L6-v2 has no language-model head, so its layers predict no tokens. Load a checkpoint",
         ),
-        ([TEXT, "-m", "t5"], "which was given nothing to read: run with --target."),
+        ([TEXT, "-m", "t5"], "which was given nothing to read: give --target."),
         (["a", "-m", "gpt2", "--position", "7"], "Position 7 is not there: the text has "),
         (["", "-m", "gpt2"], "The text has no tokens"),
         (["a", "-m", "gpt2", "-k", "100000", "--json"], "is how many tokens to keep, 1 to "),

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from layerscope.analysis.predictions import Ids, proven, read
-from layerscope.arguments import check, checked
+from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, brief
 from layerscope.network.batching import Item
 from layerscope.network.windows import windows
+from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
 from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
-from layerscope.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,36 +198,45 @@ class Lens:
         return position % count
 
 
-def lens(trace: Trace, k: int = 10) -> Lens:
+@checked
+def lens(
+    model: Model, text: str | Tokens, pair: str | None = None, target: str | None = None, k: int = 10
+) -> Lens:
     """What each layer would predict at each position: its state through the final norm and the head.
 
-    The states are the trace's; the network that made it goes on from them as it does from the output of its last
-    block, so that its own norm, head, biases and scalings are what runs. The last layer is compared with the
-    model's own logits first. Of the logits about one layer's are held at a time; of a text of up to 32 tokens, two
-    layers'.
+    The network goes on from the states of every layer as it does from the output of its last block, so that its own
+    norm, head, biases and scalings are what runs. The last layer is compared with the model's own logits first. Of the
+    logits about one layer's are held at a time; of a text of up to 32 tokens, two layers'.
 
     Args:
-        trace: all layers of a text; of an encoder-decoder, run with `target=`.
+        model: a model with a language-model head.
+        text, pair: what it reads; a text may also be the tokens of one. A text that does not fit the context window is
+            read in windows.
+        target: what the decoder of an encoder-decoder reads; the lens looks at that.
         k: how many tokens to keep for each layer and position.
 
     Raises:
-        InputError: the trace does not hold what is needed, or k is no such number.
+        InputError: an encoder-decoder without a target, a text without tokens, or k is no such number.
         ModelError: the model has no trained head over its vocabulary, or goes on from the states of its last block
-            to other logits than its own.
+            to other logits than its own; or its states are NaN or infinity.
 
     >>> import layerscope as ls
     >>> from layerscope.errors import ModelError
     >>> model = ls.load()
     >>> try:
-    ...     ls.lens(model.run("Seeing is believing."))
+    ...     ls.lens(model, "Seeing is believing.")
     ... except ModelError as error:
     ...     print(error)
     sentence-transformers/all-MiniLM-L6-v2 has no language-model head, so its layers predict no tokens. ...
     """
-    model = _checked(trace, k)
+    _check(model, target, k)
+    trace = model.run(text, pair, target)
+    if not len(trace.tokens):
+        raise InputError("The text has no tokens, so that there is no position to look at.")
     tokens, states = trace.tokens, trace.outputs["hidden_states"]
     if trace.target is not None:
         tokens, states = trace.target, trace.outputs["decoder_hidden_states"]
+    check_finite(states, (f"Layer {layer} of {model.name} for this text" for layer in range(len(states))))
     pieces = windows(trace.tokens, model.context_window, causal=model.kind == "decoder")
     items = [Item(0, trace.tokens, piece, trace.target) for piece in pieces]
     actual = _actual(model, tokens)
@@ -239,20 +248,14 @@ def lens(trace: Trace, k: int = 10) -> Lens:
     found["actual_probabilities"][:, nothing] = np.nan
     for layer, position in np.argwhere(~np.isfinite(found["entropy"])):
         raise ModelError(
-            f"The head of {model.name} gives no probabilities (NaN) for layer {layer} at position {position}: the "
-            f"states are not finite, or {model.hf.dtype} does not hold their logits (load with dtype='float32')."
+            f"The head of {model.name} gives no probabilities (NaN) for layer {layer} at position {position}: "
+            f"{model.hf.dtype} does not hold their logits (load with dtype='float32')."
         )
     return Lens(model.name, model.kind, tokens, actual_ids=actual, difference=difference, **found)
 
 
-def _checked(trace: Trace, k: int) -> Model:
-    """The model of a trace that the lens can look through."""
-    check("trace", trace, "Trace")
-    if trace.network is None:
-        raise InputError(
-            f"This trace was pickled, and so parted from {trace.model}; for the lens, run its text again."
-        )
-    model = trace.network
+def _check(model: Model, target: str | None, k: int) -> None:
+    """Raise for a model that has nothing to predict with, or nothing to read."""
     if not model.has_head:
         raise ModelError(
             f"{model.name} has no language-model head, so its layers predict no tokens. Load a checkpoint that has "
@@ -262,23 +265,12 @@ def _checked(trace: Trace, k: int) -> Model:
         raise ModelError(
             f"The head of {model.name} is not in the checkpoint: what its layers predict would be noise."
         )
-    if model.kind == "encoder-decoder" and trace.target is None:
+    if model.is_encoder_decoder and target is None:
         raise InputError(
-            f"The lens reads the decoder of {model.name}, which was given nothing to read: run with target=."
-        )
-    kept, depth = trace.layers, model.num_layers
-    if trace.target is not None:
-        kept, depth = trace.decoder_layers, model.num_decoder_layers
-    if len(kept) != depth + 1:
-        raise InputError(
-            f"The lens reads all layers, 0 to {depth}, and this trace holds {', '.join(map(str, kept))}: "
-            "run without layers=."
+            f"The lens reads the decoder of {model.name}, which was given nothing to read: give target=."
         )
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= model.vocab_size:
         raise InputError(f"k is how many tokens to keep, 1 to {model.vocab_size:,}; not {brief(k)}.")
-    if not len(trace.tokens):
-        raise InputError("The text has no tokens, so that there is no position to look at.")
-    return model
 
 
 def _actual(model: Model, tokens: Tokens) -> Ids:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from layerscope.errors import InputError, ModelError
+from layerscope.errors import ModelError
 from layerscope.network.batching import Item
 from layerscope.network.head import Head, passed
 from layerscope.network.outputs import as_array, tolerance
@@ -36,17 +36,17 @@ def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Head, to
     """A text run again as it is, and proof that the head goes on from the output of the last block.
 
     Args:
-        model: the model of the trace.
+        model: a model with a language-model head.
         items: the windows of the text.
-        states: float32 [position, hidden], the last hidden state that a trace holds.
+        states: float32 [position, hidden], the last hidden state, of a run of the text.
 
     Returns:
         the head, the output of the last block, float32 [position, hidden], and the largest difference of what the head
         makes of it from the model's own logits.
 
     Raises:
-        InputError: `states` are not what the model computes now.
-        ModelError: the logits differ by more than the tolerance of `verify`.
+        ModelError: `states` are not what the model computes now, or the logits differ by more than the tolerance of
+            `verify`.
     """
     few: Head | None = None
     shortest = min(item.length for item in items)
@@ -66,9 +66,9 @@ def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Head, to
         last[places] = block[owned].to(last)
         moved = float(np.abs(states[places] - as_array(final)[owned]).max())
         if not moved <= allowed * max(1.0, float(np.abs(states).max())):
-            raise InputError(
-                f"{model.name} computes other states now than this trace holds (they differ by {moved:.2g}): "
-                "run its text again."
+            raise ModelError(
+                f"{model.name} computes other states each time that it is run (they differ by {moved:.2g}), so that "
+                "the lens cannot be proven."
             )
     largest, scale = np.max(differences, axis=0)  # by numpy, since Python's max would lose a NaN
     if not largest <= allowed * max(1.0, scale):

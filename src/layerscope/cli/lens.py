@@ -44,7 +44,7 @@ def command(
     loaded = model.load()
     from layerscope.analysis.lens import lens
 
-    found = lens(loaded.run(given, pair, target), k)
+    found = lens(loaded, given, pair, target, k)
     if position is not None:
         found.table(position)  # raises before anything is drawn
     write_figures(found.plot, png, svg)
