@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +17,16 @@ import torch
 from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS, Item, batches
 from layerscope.network.capture import Key, Take, capture, evaluation, recording_attention
+from layerscope.network.fitting import fitted, fitted_target
 from layerscope.network.inputs import network_inputs
-from layerscope.network.limits import fitted, fitted_target
+from layerscope.network.network import Network
 from layerscope.network.outputs import AXES, Outputs, as_array, named, stitched, unpadded
 from layerscope.network.sites import ATTENTIONS
-from layerscope.network.traits import tokens_at_once
 from layerscope.network.windows import windows
-from layerscope.reduce.layers import Layers, resolve_layers, resolve_sides
+from layerscope.reduce.layers import Layers, listed, resolve_layers, resolve_sides
 from layerscope.text.encode import Text, encode, encode_target, list_of_texts
 from layerscope.text.tokens import Tokens
-from layerscope.trace import Trace, why_missing
-
-if TYPE_CHECKING:
-    from layerscope.model import Model
+from layerscope.trace import OF_WINDOWS, Trace
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Wanted:
 
 
 def run_many(
-    model: Model,
+    model: Network,
     texts: Sequence[Text],
     *,
     targets: Iterable[str] | None = None,
@@ -63,7 +60,7 @@ def run_many(
     decoded = _targets(model, targets, len(encoded), long)
     items = _items(model, encoded, decoded, wanted)
     parts: list[list[tuple[Item, Outputs]]] = [[] for _ in encoded]
-    for batch in batches(items, tokens_at_once(model, batch_tokens)):
+    for batch in batches(items, model.tokens_at_once(batch_tokens)):
         outputs = forward(model, batch, wanted)
         for number, item in enumerate(batch):
             parts[item.text].append((item, unpadded(outputs, number, item)))
@@ -73,7 +70,7 @@ def run_many(
     ]
 
 
-def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
+def forward(model: Network, batch: Sequence[Item], wanted: Wanted) -> Outputs:
     """One pass over a batch: its outputs, padded; axes as in `outputs.AXES`, the text's after the layer's."""
     caught, output = passing(model, batch, wanted, lambda _key, tensor: tensor)
     widths = {tensor.shape[-1] for (name, _), tensor in caught.items() if name == "hidden_states"}
@@ -88,7 +85,7 @@ def forward(model: Model, batch: Sequence[Item], wanted: Wanted) -> Outputs:
 
 
 def passing(
-    model: Model, batch: Sequence[Item], wanted: Wanted, take: Take
+    model: Network, batch: Sequence[Item], wanted: Wanted, take: Take
 ) -> tuple[dict[Key, torch.Tensor], Any]:
     """One pass over a batch: what `take` keeps of each tensor [text, …] as it passes, and the model's output."""
     with model.lock, ExitStack() as stack:
@@ -107,7 +104,7 @@ def passing(
     return caught, output
 
 
-def _checked(model: Model, batch: Sequence[Item], take: Take) -> Take:
+def _checked(model: Network, batch: Sequence[Item], take: Take) -> Take:
     """`take`, of tensors with as many tokens as went in only: a site holds for texts of any length."""
     lengths = {
         "T": max(len(item.window) for item in batch),
@@ -125,7 +122,7 @@ def _checked(model: Model, batch: Sequence[Item], take: Take) -> Take:
     return check_and_take
 
 
-def _not_there(model: Model, key: Key) -> ModelError:
+def _not_there(model: Network, key: Key) -> ModelError:
     return ModelError(
         f"{model.name} cannot be read: its {key[0]}[{key[1]}] does not pass where it passed for a short "
         "text. If its modules were changed since, load or wrap it anew."
@@ -133,7 +130,7 @@ def _not_there(model: Model, key: Key) -> ModelError:
 
 
 def _wanted(
-    model: Model, layers: Layers, attention: bool, logits: bool, targets: Iterable[str] | None
+    model: Network, layers: Layers, attention: bool, logits: bool, targets: Iterable[str] | None
 ) -> Wanted:
     if logits and not model.has_head:
         raise ModelError(f"{model.name} has no language-model head, so it gives no logits.")
@@ -151,7 +148,7 @@ def _wanted(
     return Wanted(encoder, decoder, bool(attention), bool(logits), pooler=model.num_layers in encoder)
 
 
-def _targets(model: Model, targets: Iterable[str] | None, count: int, long: str) -> list[Tokens | None]:
+def _targets(model: Network, targets: Iterable[str] | None, count: int, long: str) -> list[Tokens | None]:
     if targets is None:
         return [None] * count
     given = list_of_texts(targets, "targets")
@@ -162,7 +159,7 @@ def _targets(model: Model, targets: Iterable[str] | None, count: int, long: str)
     return [fitted_target(model, tokens, long) for tokens in encoded]
 
 
-def _items(model: Model, encoded: list[Tokens], targets: list[Tokens | None], wanted: Wanted) -> list[Item]:
+def _items(model: Network, encoded: list[Tokens], targets: list[Tokens | None], wanted: Wanted) -> list[Item]:
     items = []
     for number, (tokens, target) in enumerate(zip(encoded, targets, strict=True)):
         pieces = windows(tokens, model.context_window, causal=model.kind == "decoder")
@@ -176,7 +173,7 @@ def _items(model: Model, encoded: list[Tokens], targets: list[Tokens | None], wa
     return items
 
 
-def _is_wanted(model: Model, key: Key, wanted: Wanted) -> bool:
+def _is_wanted(model: Network, key: Key, wanted: Wanted) -> bool:
     name, index = key
     if name == "pooler_output":
         return wanted.pooler
@@ -195,7 +192,7 @@ def _stacked(caught: dict[Key, torch.Tensor]) -> Outputs:
     }
 
 
-def _logits(model: Model, output: Any) -> torch.Tensor:
+def _logits(model: Network, output: Any) -> torch.Tensor:
     """The language-model logits of an output."""
     logits: torch.Tensor | None = named(output).get("logits")
     if logits is None or logits.shape[-1] < model.vocab_size:
@@ -204,7 +201,7 @@ def _logits(model: Model, output: Any) -> torch.Tensor:
 
 
 def _trace(
-    model: Model, wanted: Wanted, tokens: Tokens, target: Tokens | None, parts: list[tuple[Item, Outputs]]
+    model: Network, wanted: Wanted, tokens: Tokens, target: Tokens | None, parts: list[tuple[Item, Outputs]]
 ) -> Trace:
     outputs = stitched(parts) if parts else _of_nothing(model, wanted)
     if model.untrained_pooler:
@@ -225,11 +222,11 @@ def _trace(
         windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
         outputs=outputs,
         attention_layers=_attention_layers(model, wanted),
-        missing=why_missing(model, wanted, target is not None, len(parts)),
+        missing=_why_missing(model, wanted, target is not None, len(parts)),
     )
 
 
-def _attention_layers(model: Model, wanted: Wanted) -> dict[str, tuple[int, ...]]:
+def _attention_layers(model: Network, wanted: Wanted) -> dict[str, tuple[int, ...]]:
     """For each output that is attention, the layers that were kept of those that have it."""
     if not wanted.attention:
         return {}
@@ -240,7 +237,7 @@ def _attention_layers(model: Model, wanted: Wanted) -> dict[str, tuple[int, ...]
     }
 
 
-def _of_nothing(model: Model, wanted: Wanted) -> Outputs:
+def _of_nothing(model: Network, wanted: Wanted) -> Outputs:
     """The outputs of a text without a single token, which a tokenizer with no template makes of ""."""
     blocks = len(_attention_layers(model, wanted).get("attentions", ()))
     outputs = {"hidden_states": np.empty((len(wanted.layers), 0, model.hidden_size), np.float32)}
@@ -249,3 +246,41 @@ def _of_nothing(model: Model, wanted: Wanted) -> Outputs:
     if wanted.logits:
         outputs["logits"] = np.empty((0, model.vocab_size), np.float32)
     return outputs
+
+
+def _why_missing(model: Network, wanted: Wanted, has_target: bool, windows: int) -> dict[str, str]:
+    """For each output that a trace may lack, the sentence that says why and what to do."""
+    name = model.name
+    attention = "Attention was not kept: run with attention=True and a layer from 1 on."
+    if wanted.attention and max(wanted.layers, default=0) > 0:
+        having = [index + 1 for index in model.sites(attention=True).layers("attentions")]
+        attention = (
+            f"None of the layers that were kept has attention; in {name} these have: {listed(having)}."
+        )
+    decoder = (
+        f"{name} is {'an' if model.kind == 'encoder' else 'a'} {model.kind}: it has no separate decoder."
+    )
+    if model.is_encoder_decoder:
+        decoder = "Give the decoder something to read: run with target=."
+        if has_target:
+            decoder = f"None of the decoder's layers, 0 to {model.num_decoder_layers}, was kept: name one in layers=."
+    pooler = f"{name} has no trained pooler."
+    if model.untrained_pooler:
+        pooler = f"The checkpoint of {name} has no weights for its pooler: its output would be noise. Use mean or cls."
+    elif windows > 1:
+        pooler = OF_WINDOWS.format(windows, "pooler output")
+    elif model.num_layers not in wanted.layers:
+        pooler = (
+            f"The pooler reads the last layer, {model.num_layers}, which was not kept: add it to layers=."
+        )
+    sites = model.sites(attention=wanted.attention)
+    left_out = {one: f"{name} has no {one} to show: {why}" for one, why in sites.missing.items()}
+    return {
+        "hidden_states": "No layer was kept: name one in layers=.",
+        "attentions": attention,
+        "decoder_attentions": attention if has_target else decoder,
+        "cross_attentions": attention if has_target else decoder,
+        "decoder_hidden_states": decoder,
+        "logits": "The logits were not kept: run with logits=True.",
+        "pooler_output": pooler,
+    } | left_out

@@ -19,8 +19,12 @@ from layerscope.text.tokens import Span, Tokens
 if TYPE_CHECKING:
     import pandas as pd
 
-    from layerscope.model import Model
-    from layerscope.run import Wanted
+
+# Why there is none of a whole text, of windows that each have their own.
+OF_WINDOWS = (
+    "The text passed in {} overlapping windows, each with its own {}, so there is none of the whole text. "
+    "Pool by 'mean', or run with long='cut'."
+)
 
 # For each side of the network: the output, and which tokens are its queries and its keys.
 _SIDES = {
@@ -235,50 +239,6 @@ class Trace:
         if name in self.outputs:
             return self.outputs[name]
         raise ModelError(self.missing.get(name, f"{self.model} computes no {name}."))
-
-
-OF_WINDOWS = (
-    "The text passed in {} overlapping windows, each with its own {}, so there is none of the whole text. "
-    "Pool by 'mean', or run with long='cut'."
-)
-
-
-def why_missing(model: Model, wanted: Wanted, has_target: bool, windows: int) -> dict[str, str]:
-    """For each output that a trace may lack, the sentence that says why and what to do."""
-    name = model.name
-    attention = "Attention was not kept: run with attention=True and a layer from 1 on."
-    if wanted.attention and max(wanted.layers, default=0) > 0:
-        having = [index + 1 for index in model.sites(attention=True).layers("attentions")]
-        attention = (
-            f"None of the layers that were kept has attention; in {name} these have: {listed(having)}."
-        )
-    decoder = (
-        f"{name} is {'an' if model.kind == 'encoder' else 'a'} {model.kind}: it has no separate decoder."
-    )
-    if model.is_encoder_decoder:
-        decoder = "Give the decoder something to read: run with target=."
-        if has_target:
-            decoder = f"None of the decoder's layers, 0 to {model.num_decoder_layers}, was kept: name one in layers=."
-    pooler = f"{name} has no trained pooler."
-    if model.untrained_pooler:
-        pooler = f"The checkpoint of {name} has no weights for its pooler: its output would be noise. Use mean or cls."
-    elif windows > 1:
-        pooler = OF_WINDOWS.format(windows, "pooler output")
-    elif model.num_layers not in wanted.layers:
-        pooler = (
-            f"The pooler reads the last layer, {model.num_layers}, which was not kept: add it to layers=."
-        )
-    sites = model.sites(attention=wanted.attention)
-    left_out = {one: f"{name} has no {one} to show: {why}" for one, why in sites.missing.items()}
-    return {
-        "hidden_states": "No layer was kept: name one in layers=.",
-        "attentions": attention,
-        "decoder_attentions": attention if has_target else decoder,
-        "cross_attentions": attention if has_target else decoder,
-        "decoder_hidden_states": decoder,
-        "logits": "The logits were not kept: run with logits=True.",
-        "pooler_output": pooler,
-    } | left_out
 
 
 def _position(layer: int, depth: int, kept: Sequence[int]) -> int:

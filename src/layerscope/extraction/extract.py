@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,11 @@ from layerscope.errors import InputError, MissingRowsWarning, unknown
 from layerscope.extraction.features import Features, open_features
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.job import Settings, settle
-from layerscope.extraction.local import make_here
-from layerscope.extraction.maker import Maker
+from layerscope.extraction.local import Engine, make_here
 from layerscope.extraction.part import Part
-from layerscope.extraction.parts import Todo, todo
+from layerscope.extraction.parts import todo
 from layerscope.extraction.progress import interruptible, shown
 from layerscope.extraction.record import Record
-from layerscope.extraction.vectors import Passed
 from layerscope.reduce.feature import Feature
 
 if TYPE_CHECKING:
@@ -31,9 +29,6 @@ ENGINES = ("local", "ray")
 
 # Rows that are read at once where those of a part are not known yet, and that are known before the first part.
 _READ, _FIRST = 64, 256
-
-# What makes parts: with a maker, into a folder, saying which part is made and how many texts and tokens passed.
-Engine = Callable[[Maker, Iterable[Todo], Folder, Callable[[Part], None], Passed], None]
 
 
 @checked

@@ -15,8 +15,10 @@ from layerscope.errors import InputError, StorageError, missing, unknown
 from layerscope.extraction import manifest as manifests
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.manifest import Manifest
-from layerscope.extraction.stored import Stored
-from layerscope.reduce.pooling import UNPOOLED, Array
+from layerscope.extraction.query import Query
+from layerscope.extraction.search import Found, search
+from layerscope.extraction.stored import Column, Stored
+from layerscope.reduce.pooling import Array
 
 if TYPE_CHECKING:
     import datasets
@@ -24,27 +26,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.dataset
 
-    from layerscope.extraction.query import Query
-    from layerscope.extraction.search import Found
     from layerscope.model import Model
 
 # Columns that are shown by name.
 _SHOWN = 4
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of features.
-
-    Attributes:
-        feature: what it holds, as it was asked for: "mean@-4:/concat".
-        width: numbers a vector.
-        kind: "text" for one vector a row, "words" or "tokens" for a list of them.
-    """
-
-    feature: str
-    width: int
-    kind: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,14 +68,10 @@ class Features:
             f"{len(self):,} rows{errors}{state}{f', without rows {gaps}' if gaps else ''})"
         )
 
-    @cached_property
+    @property
     def columns(self) -> dict[str, Column]:
         """The columns that hold features, by name; `schema` has all columns."""
-        columns = {}
-        for name, column in self.manifest.settings["columns"].items():
-            pooling = column["feature"].partition("@")[0]
-            columns[name] = Column(**column, kind=pooling if pooling in UNPOOLED else "text")
-        return columns
+        return self.stored.columns
 
     @cached_property
     def stored(self) -> Stored:
@@ -203,7 +184,7 @@ class Features:
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise InputError(f"size is how many rows a batch has at most, 1 or more; not {size!r}.")
         names = self._chosen(columns)
-        return (batch for part in self.manifest.parts for batch in self.stored.batches(part, size, names))
+        return self.stored.rows(size, names)
 
     @checked
     def search(
@@ -234,9 +215,7 @@ class Features:
         ...     features.search(("the bank lends money", "bank"), 1, "words_6", model).hits[0]["context"]
         'She asked the [bank] for a loan.'
         """
-        from layerscope.extraction.search import search
-
-        return search(self, query, k, column, model)
+        return search(self.stored, query, k, column, model)
 
     def _chosen(self, columns: Sequence[str] | None) -> list[str]:
         known = list(self.manifest.settings["schema"])

@@ -19,6 +19,9 @@ from layerscope.extraction.vectors import Passed
 # Blocks that wait between reading and the network, and between the network and writing.
 _WAITING = 2
 
+# What makes parts: with a maker, into a folder, saying which part is made and how many texts and tokens passed.
+Engine = Callable[[Maker, Iterable[Todo], Folder, Callable[[Part], None], Passed], None]
+
 
 def make_here(
     maker: Maker,

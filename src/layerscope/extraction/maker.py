@@ -11,7 +11,7 @@ from layerscope.extraction.cells import Cells, cells
 from layerscope.extraction.table import Columns, Read
 from layerscope.extraction.vectors import Asked, Passed, nothing
 from layerscope.extraction.workers import Workers
-from layerscope.network import limits
+from layerscope.network import fitting
 from layerscope.network.memory import Budget, kept_memory
 from layerscope.network.windows import windows
 from layerscope.text.encode import Text, check_text, encode
@@ -111,7 +111,7 @@ class Maker:
             numbers.append(number)
         for number, tokens in zip(numbers, encode(self.model.vocabulary, good), strict=True):
             try:
-                fitted = limits.fitted(self.model, tokens, self.long)
+                fitted = fitting.fitted(self.model, tokens, self.long)
                 if not len(fitted):
                     raise InputError("The text has no tokens, so there is nothing to run.")
                 pieces = windows(fitted, self.model.context_window, causal=self.model.kind == "decoder")

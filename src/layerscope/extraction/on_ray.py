@@ -25,6 +25,7 @@ import torch
 from layerscope.errors import InputError, missing
 from layerscope.extraction.crew import Crew, last_line
 from layerscope.extraction.folder import Folder
+from layerscope.extraction.local import Engine
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo
@@ -33,7 +34,6 @@ from layerscope.extraction.vectors import Passed
 from layerscope.extraction.worker import Orders
 
 if TYPE_CHECKING:
-    from layerscope.extraction.extract import Engine
     from layerscope.model import Model
 
 

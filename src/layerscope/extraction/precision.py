@@ -13,8 +13,9 @@ import torch
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.cells import Cells, cells
 from layerscope.extraction.workers import Workers
-from layerscope.model import Found, Model
+from layerscope.model import Model
 from layerscope.network.memory import Budget, kept_memory
+from layerscope.network.network import Found
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens

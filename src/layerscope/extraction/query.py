@@ -9,17 +9,17 @@ from numpy.typing import ArrayLike
 
 from layerscope.errors import InputError, brief
 from layerscope.extraction.nearest import unit
+from layerscope.extraction.stored import Stored
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import UNPOOLED, Array
 
 if TYPE_CHECKING:
-    from layerscope.extraction.features import Features
     from layerscope.model import Model
 
 Query = str | tuple[str, Any] | ArrayLike
 
 
-def query_vectors(features: Features, name: str, query: Query, model: Model | None) -> Array:
+def query_vectors(stored: Stored, name: str, query: Query, model: Model | None) -> Array:
     """float64 [width], or [query, width] of several, each of length 1."""
     is_text = isinstance(query, str) or (
         isinstance(query, tuple) and bool(query) and isinstance(query[0], str)
@@ -28,13 +28,13 @@ def query_vectors(features: Features, name: str, query: Query, model: Model | No
         if model is None:
             raise InputError(
                 f"{query!r} needs the model that made these features, "
-                f"{features.manifest.about['model']['name']}: give model=."
+                f"{stored.manifest.about['model']['name']}: give model=."
             )
-        query = _embedded(features, name, query, model)
+        query = _embedded(stored, name, query, model)
     given = _numbers(query)
     if model is not None and not is_text:
         raise InputError("The query is a vector already; model= is for a text.")
-    width = features.columns[name].width
+    width = stored.columns[name].width
     if given.ndim not in (1, 2) or given.size == 0:
         raise InputError(f"A query is [width] or [query, width]; this one is of shape {given.shape}.")
     if given.shape[-1] != width:
@@ -61,10 +61,10 @@ def _numbers(query: Any) -> Array:
     )
 
 
-def _embedded(features: Features, name: str, query: Any, model: Model) -> Array:
+def _embedded(stored: Stored, name: str, query: Any, model: Model) -> Array:
     """[width]: a text, a pair, or a word in its text, as the column has it of its rows."""
-    _same_model(features, model)
-    column = features.columns[name]
+    _same_model(stored, model)
+    column = stored.columns[name]
     parts = (query,) if isinstance(query, str) else query
     if not (len(parts) == 2 or (len(parts) == 1 and column.kind == "text")):
         what = "a text or a pair of texts" if column.kind == "text" else "(text, word), a word in its text"
@@ -76,19 +76,19 @@ def _embedded(features: Features, name: str, query: Any, model: Model) -> Array:
         layers = (layers[names.index(name)],)
         feature = Feature(feature.pooling, str(layers[0]))
     text, second = (*parts, None)[:2]
-    long = features.manifest.settings["long_texts"]["long"]
+    long = stored.manifest.settings["long_texts"]["long"]
     if feature.pooling in UNPOOLED:
         return model.run(text, layers=layers, long=long).vector(second, layers[0])
     return model.run(text, second, layers=layers, long=long).feature(feature)
 
 
-def _same_model(features: Features, model: Model) -> None:
+def _same_model(stored: Stored, model: Model) -> None:
     from layerscope.extraction.identity import identity
 
-    theirs, ours = features.manifest.settings["model"], identity(model)
+    theirs, ours = stored.manifest.settings["model"], identity(model)
     differing = [field for field in theirs if theirs[field] != ours.get(field)]
     if differing:
         raise InputError(
-            f"{model.name} is not the model of these features, {features.manifest.about['model']['name']}: "
+            f"{model.name} is not the model of these features, {stored.manifest.about['model']['name']}: "
             f"its {differing[0]} is another. Load that one, or give a vector."
         )

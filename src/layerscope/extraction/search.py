@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.nearest import Nearest, take_in
 from layerscope.extraction.query import Query, query_vectors
+from layerscope.extraction.stored import Column, Stored
 from layerscope.reduce.pooling import Array
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from layerscope.extraction.features import Column, Features
     from layerscope.model import Model
 
 # Rows that are looked at together.
@@ -58,24 +58,24 @@ class Found:
         return {"column": self.column, "hits": [dict(hit) for hit in self.hits], "left_out": self.left_out}
 
 
-def search(features: Features, query: Query, k: int, column: str | None, model: Model | None) -> Found:
+def search(stored: Stored, query: Query, k: int, column: str | None, model: Model | None) -> Found:
     """Search features: see `Features.search`. One block of rows is in memory at once."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k is how many to find, 1 or more; not {k!r}.")
-    name = _column(features, column)
-    vectors = query_vectors(features, name, query, model)
-    nearest = [Nearest(one, k) for one in np.atleast_2d(vectors)]
+    name = _column(stored, column)
+    queries = query_vectors(stored, name, query, model)
+    nearest = [Nearest(one, k) for one in np.atleast_2d(queries)]
     start = left_out = 0
-    for batch in features.batches(_ROWS, [name]):
-        stored, places, absent = _flat(batch.column(0), features.columns[name])
-        left_out += absent + take_in(nearest, stored, places + np.array([start, 0]))
+    for batch in stored.rows(_ROWS, [name]):
+        vectors, places, absent = _flat(batch.column(0), stored.columns[name])
+        left_out += absent + take_in(nearest, vectors, places + np.array([start, 0]))
         start += len(batch)
-    names, hits = _found(features, name, nearest, vectors.ndim == 2)
+    names, hits = _found(stored, name, nearest, queries.ndim == 2)
     return Found(name, names, hits, left_out)
 
 
-def _column(features: Features, column: str | None) -> str:
-    known = list(features.columns)
+def _column(stored: Stored, column: str | None) -> str:
+    known = list(stored.columns)
     if column is None and len(known) > 1:
         raise InputError(f"There are several columns of features; name one in column=: {', '.join(known)}.")
     if column is not None and column not in known:
@@ -95,21 +95,21 @@ def _flat(cells: pa.Array, column: Column) -> tuple[Array, NDArray[np.int64], in
     rows = np.repeat(np.arange(len(lengths)), lengths)
     items = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     there = cells.is_valid().to_numpy(zero_copy_only=False)
-    stored = np.asarray(cells.flatten().to_numpy(zero_copy_only=False)).reshape(-1, column.width)
-    return stored, np.stack([rows, items], axis=1)[there], absent + int((~there).sum())
+    vectors = np.asarray(cells.flatten().to_numpy(zero_copy_only=False)).reshape(-1, column.width)
+    return vectors, np.stack([rows, items], axis=1)[there], absent + int((~there).sum())
 
 
 def _found(
-    features: Features, name: str, nearest: list[Nearest], several: bool
+    stored: Stored, name: str, nearest: list[Nearest], several: bool
 ) -> tuple[tuple[str, ...], tuple[dict[str, Any], ...]]:
     """What is said of each hit, and the hits; only the parts that they are in are read."""
-    kind = features.columns[name].kind
+    kind = stored.columns[name].kind
     unit = kind.removesuffix("s")
-    texts = [field for field in ("text", "pair") if field in features.manifest.settings["schema"]]
-    id = features.manifest.settings["corpus"]["id"]
+    texts = [field for field in ("text", "pair") if field in stored.manifest.settings["schema"]]
+    id = stored.manifest.settings["corpus"]["id"]
     beside = {"text": []}.get(kind, [kind, f"{unit}_starts", f"{unit}_ends", f"{unit}_sequences"])
     columns = dict.fromkeys([*texts, *([id] if id else []), *beside])
-    rows = _rows(features, {int(row) for one in nearest for row in one.places[:, 0]}, list(columns))
+    rows = _rows(stored, {int(row) for one in nearest for row in one.places[:, 0]}, list(columns))
     names = ["query"] * several + ["row", "score"] + ["id"] * bool(id)
     names += texts if kind == "text" else [unit, "start", "end", *["sequence"] * (len(texts) > 1), "context"]
     hits = []
@@ -126,11 +126,11 @@ def _found(
     return tuple(names), tuple(hits)
 
 
-def _rows(features: Features, numbers: set[int], columns: list[str]) -> dict[int, dict[str, Any]]:
+def _rows(stored: Stored, numbers: set[int], columns: list[str]) -> dict[int, dict[str, Any]]:
     """The values of some rows, by their numbers."""
     return {
         row: batch.slice(row - start, 1).to_pylist()[0]
-        for start, batch in features.stored.around(numbers, _ROWS, columns)
+        for start, batch in stored.around(numbers, _ROWS, columns)
         for row in range(start, start + len(batch))
         if row in numbers
     }

@@ -12,9 +12,25 @@ from layerscope.errors import StorageError
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.manifest import Manifest
 from layerscope.extraction.part import Part
+from layerscope.reduce.pooling import UNPOOLED
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of features.
+
+    Attributes:
+        feature: what it holds, as it was asked for: "mean@-4:/concat".
+        width: numbers a vector.
+        kind: "text" for one vector a row, "words" or "tokens" for a list of them.
+    """
+
+    feature: str
+    width: int
+    kind: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +72,23 @@ class Stored:
             if part.start > end:
                 yield end, part.start - 1
             end = part.start + part.rows
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The columns that hold features, by name; `schema` has all columns."""
+        columns = {}
+        for name, column in self.manifest.settings["columns"].items():
+            pooling = column["feature"].partition("@")[0]
+            columns[name] = Column(**column, kind=pooling if pooling in UNPOOLED else "text")
+        return columns
+
+    def rows(self, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of all parts in order, at most `size` at once.
+
+        Raises:
+            StorageError: a part is gone, or cannot be read; said when it is reached.
+        """
+        return (batch for part in self.manifest.parts for batch in self.batches(part, size, columns))
 
     def batches(self, part: Part, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The rows of a part in order, at most `size` at once, one row group in memory.

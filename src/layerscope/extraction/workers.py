@@ -16,7 +16,6 @@ import torch
 from layerscope.network.batching import Item, batches
 from layerscope.network.kernels import fast_kernels
 from layerscope.network.memory import Budget, give_back, is_out_of_memory
-from layerscope.network.traits import tokens_at_once
 
 if TYPE_CHECKING:
     from layerscope.model import Model
@@ -68,7 +67,7 @@ class Workers:
                 idle.put(model)
             return None
 
-        waiting = deque(batches(items, tokens_at_once(self.model, budget.tokens)))
+        waiting = deque(batches(items, self.model.tokens_at_once(budget.tokens)))
         running: deque[tuple[Batch, Future[T | None]]] = deque()
         each = max(self._threads // self._count, 1)
         try:
@@ -93,7 +92,7 @@ class Workers:
                     waiting = deque(
                         batches(
                             [*batch, *(item for rest in waiting for item in rest)],
-                            tokens_at_once(self.model, budget.tokens),
+                            self.model.tokens_at_once(budget.tokens),
                         )
                     )
         finally:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from layerscope.network.network import Network
 from layerscope.network.notes import notes
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from layerscope.model import Model
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Description:
         return asdict(self) | {"parameters": self.parameters}
 
 
-def describe(model: Model) -> Description:
+def describe(model: Network) -> Description:
     """Describe a model; the weight files are read once for their SHA-256. See `Model.describe`."""
     hf = model.hf
     parameter = next(hf.parameters())

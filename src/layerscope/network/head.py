@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import copy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -26,10 +26,8 @@ from layerscope.network.capture import (
     watch,
 )
 from layerscope.network.inputs import network_inputs
+from layerscope.network.network import Network
 from layerscope.network.outputs import named
-
-if TYPE_CHECKING:
-    from layerscope.model import Model
 
 # What keeps the blocks of a network in their order.
 _LISTS = (torch.nn.ModuleList, torch.nn.Sequential)
@@ -42,7 +40,12 @@ class Head:
     """
 
     def __init__(
-        self, model: Model, size: int, inputs: Mapping[str, Any], block: Site, before: Mapping[str, list[Any]]
+        self,
+        model: Network,
+        size: int,
+        inputs: Mapping[str, Any],
+        block: Site,
+        before: Mapping[str, list[Any]],
     ) -> None:
         """Of a pass over `size` positions: its inputs, where the last block's output is, and what came before."""
         self.size = size
@@ -84,7 +87,7 @@ class Passed(NamedTuple):
     logits: torch.Tensor
 
 
-def passed(model: Model, item: Item) -> Passed:
+def passed(model: Network, item: Item) -> Passed:
     """Run an item as ever, and find the head.
 
     Raises:
@@ -108,7 +111,7 @@ def passed(model: Model, item: Item) -> Passed:
     return Passed(head, recording.block[0], recording.final[0], named(output)["logits"][0])
 
 
-def _not_found(model: Model) -> ModelError:
+def _not_found(model: Network) -> ModelError:
     return ModelError(f"{model.name} cannot be read by the lens: its last block is not found.")
 
 

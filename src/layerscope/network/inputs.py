@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from layerscope.network.batching import Item, padded
+from layerscope.network.parts import Parts
 from layerscope.network.windows import windows
 from layerscope.text.encode import encode_target
 from layerscope.text.tokens import Tokens
 
-if TYPE_CHECKING:
-    from layerscope.model import Model
 
-
-def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
+def network_inputs(model: Parts, batch: Sequence[Item]) -> dict[str, Any]:
     """The keyword arguments of the network's forward: tensors [text, token], padded on the right.
 
     There is a mask even where nothing is padded, as a tokenizer gives one: some families (XLM) otherwise take
@@ -45,7 +42,7 @@ def network_inputs(model: Model, batch: Sequence[Item]) -> dict[str, Any]:
     return inputs | {name: value for name, value in fixed.items() if name in model.forward_names}
 
 
-def inputs_of(model: Model, tokens: Tokens) -> dict[str, Any]:
+def inputs_of(model: Parts, tokens: Tokens) -> dict[str, Any]:
     """The keyword arguments of the network's forward for one text that fits its context window.
 
     An encoder-decoder's decoder reads the same text, so that there is something for it to compute.
@@ -55,20 +52,3 @@ def inputs_of(model: Model, tokens: Tokens) -> dict[str, Any]:
         target = encode_target(model.vocabulary, tokens.text, model.decoder_start_id)
     (window, *_) = windows(tokens, None, causal=False)
     return network_inputs(model, [Item(0, tokens, window, target)])
-
-
-# Whatever the configuration says: nothing is kept for generation, and outputs have names.
-_ALWAYS = frozenset({"use_cache", "return_dict"})
-
-
-def forward_names(hf: Any, tokenizer: Any) -> frozenset[str]:
-    """The inputs to give a network: those that its forward names and, of the tokens, its tokenizer makes."""
-    parameters = inspect.signature(hf.forward).parameters
-    made = {*tokenizer.model_input_names, "decoder_input_ids", *_ALWAYS}
-    if "input_ids" not in parameters:  # a wrapper (adapters) that hands on whatever it is given
-        return frozenset(made)
-    takes_any = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values())
-    accepted = set(parameters) | (_ALWAYS if takes_any else set())
-    if "token_type_ids" not in made:
-        accepted.discard("token_type_ids")
-    return frozenset(accepted)

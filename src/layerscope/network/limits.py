@@ -7,24 +7,22 @@ vision tower's) counts for nothing, and the rows that belong to no position need
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from layerscope.errors import InputError, ModelError
+from layerscope.errors import ModelError
 from layerscope.network.capture import Key, Site, call, capture, evaluation
 from layerscope.network.inputs import network_inputs
+from layerscope.network.parts import Parts
+from layerscope.network.sites import Sites
 from layerscope.network.trial import short_item
-from layerscope.network.windows import Window, fit
-from layerscope.text.tokens import Tokens
-
-if TYPE_CHECKING:
-    from layerscope.model import Model
+from layerscope.network.windows import Window
 
 # Tokenizers that know no limit report this or more.
 _NO_LIMIT = 10**9
@@ -34,6 +32,9 @@ _KEYS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "max_
 
 # Relative positions only: what their configurations say is the length they were trained on, which is no limit.
 _UNLIMITED = frozenset({"t5", "mt5", "umt5", "longt5", "switch_transformers", "bloom", "xlnet"})
+
+# What the first block gives.
+_FIRST: Key = ("hidden_states", 1)
 
 # So many tokens are tried at most: a pass through one block takes time and memory that grow as the square.
 _TRIED = 1024
@@ -52,7 +53,7 @@ class Limits:
     target_window: int | None
 
 
-def limits(model: Model) -> Limits:
+def limits(model: Parts, sites: Callable[[], Sites]) -> Limits:
     """The smaller of what the tokenizer says, and what the network has positions for or its configuration says."""
     says = model.tokenizer.model_max_length
     says = None if says is None or says >= _NO_LIMIT else int(says)
@@ -62,36 +63,9 @@ def limits(model: Model) -> Limits:
     watched = _watched(model)
     window = watched.get("T", _configured(model.config))
     if window is not None and window <= _TRIED and model.device.type == "cpu":
-        window = _longest(model, window)  # elsewhere an index that is too large ends the process
+        window = _longest(model, sites, window)  # elsewhere an index that is too large ends the process
     target = watched.get("D", _configured(model.decoder_config))
     return Limits(_smaller(says, window), _smaller(says, target))
-
-
-def fitted(model: Model, tokens: Tokens, long: str) -> Tokens:
-    """The tokens of a text that will be run: see `windows.fit`.
-
-    Raises:
-        InputError: they do not fit, or have an id that the network has no row for.
-    """
-    check_rows(model, tokens, model.num_rows)
-    return fit(tokens, model.context_window, long)
-
-
-def fitted_target(model: Model, target: Tokens, long: str) -> Tokens:
-    """What a decoder will read of a target, which cannot pass in windows; see `fitted`."""
-    check_rows(model, target, model.num_decoder_rows)
-    return fit(target, model.target_window, "cut" if long == "cut" else "error", "target")
-
-
-def check_rows(model: Model, tokens: Tokens, rows: int | None) -> None:
-    """Raise an `InputError` if a token has no row in the embedding matrix, as one added to the tokenizer may have."""
-    if rows is not None and len(tokens) and tokens.ids.max() >= rows:
-        place = int(np.argmax(tokens.ids >= rows))
-        raise InputError(
-            f"The token {tokens.strings[place]!r} has the id {tokens.ids[place]}, and the embedding matrix of "
-            f"{model.name} has the rows 0 to {rows - 1}: the token was added to the tokenizer, and the model "
-            "not resized (resize_token_embeddings). Leave the token out."
-        )
 
 
 def _smaller(*sizes: int | None) -> int | None:
@@ -130,7 +104,7 @@ class _Tables(TorchFunctionMode):  # type: ignore[misc]
             self.found.append((count, len(table) - int(rows[0])))
 
 
-def _watched(model: Model) -> dict[str, int]:
+def _watched(model: Parts) -> dict[str, int]:
     """The positions that the network has tables for, of texts (T) and of what a decoder reads (D)."""
     item = short_item(model)
     tables = _Tables()
@@ -145,30 +119,34 @@ def _watched(model: Model) -> dict[str, int]:
     return {side: min(rows) for side, rows in by_length.items() if rows}
 
 
-def _longest(model: Model, most: int) -> int:
+def _longest(model: Parts, sites: Callable[[], Sites], most: int) -> int:
     """The most tokens, up to `most`, that pass the first block; halved until the edge is found."""
     fits, fails = len(short_item(model).window), most + 1
     while fits < fails - 1:
         middle = most if fails == most + 1 else (fits + fails) // 2
-        if _passes(model, middle):
+        if _passes(model, sites()[_FIRST], middle):
             fits = middle
         else:
             fails = middle
     return fits
 
 
-def _passes(model: Model, length: int) -> bool:
+def _passes(model: Parts, site: Site, length: int) -> bool:
     """Whether a text of so many tokens passes the first block."""
     item = short_item(model)
     positions = np.resize(np.arange(len(item.window)), length)
     long = replace(item, window=Window(positions, np.ones(length, dtype=bool)))
-    key: Key = ("hidden_states", 1)
-    sites: dict[Key, Site] = {key: model.sites()[key]}
-    if sites[key].is_reported:
+    if site.is_reported:
         return True  # the whole pass would be too long to try
     try:
         with model.lock, evaluation(model.hf):
-            capture(model.hf, network_inputs(model, [long]), sites, lambda _key, one: one[:0], whole=False)
+            capture(
+                model.hf,
+                network_inputs(model, [long]),
+                {_FIRST: site},
+                lambda _key, one: one[:0],
+                whole=False,
+            )
     except ModelError:
         return False
     return True

@@ -6,14 +6,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from layerscope.errors import ModelError
+from layerscope.network.network import Network
 from layerscope.reduce.layers import listed
 
 if TYPE_CHECKING:
-    from layerscope.model import Model
     from layerscope.network.sites import Sites
 
 
-def notes(model: Model) -> tuple[str, ...]:
+def notes(model: Network) -> tuple[str, ...]:
     """The sentences, none for most networks."""
     if model.device.type == "meta":
         return ()
@@ -28,7 +28,7 @@ def notes(model: Model) -> tuple[str, ...]:
     return (*found, *_of_report(model, sites), *_of_attention(model))
 
 
-def _of_report(model: Model, sites: Sites) -> list[str]:
+def _of_report(model: Network, sites: Sites) -> list[str]:
     found = []
     reported = dict.fromkeys(name for (name, _), site in sites.items() if site.is_reported)
     if reported:
@@ -41,7 +41,7 @@ def _of_report(model: Model, sites: Sites) -> list[str]:
     return found + [f"{name} is not shown: {why}" for name, why in sites.missing.items()]
 
 
-def _of_attention(model: Model) -> list[str]:
+def _of_attention(model: Network) -> list[str]:
     try:
         sites = model.sites(attention=True)
     except ModelError as error:

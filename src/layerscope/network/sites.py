@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -22,10 +22,8 @@ from layerscope.network.batching import Item
 from layerscope.network.capture import Key, Side, Site, call, recording_attention, tensors, watch
 from layerscope.network.inputs import network_inputs
 from layerscope.network.outputs import AXES, AXIS_NAMES, reported
+from layerscope.network.parts import Parts
 from layerscope.network.trial import batch, short_item
-
-if TYPE_CHECKING:
-    from layerscope.model import Model
 
 STATES = ("hidden_states", "decoder_hidden_states")
 ATTENTIONS = ("attentions", "decoder_attentions", "cross_attentions")
@@ -62,7 +60,7 @@ class Sites(dict[Key, Site]):
         return tuple(sorted(index for one, index in self if one == name))
 
 
-def hidden_sites(model: Model) -> Sites:
+def hidden_sites(model: Parts) -> Sites:
     """The sites of every hidden state, and of the pooler output if there is one.
 
     Raises:
@@ -86,8 +84,8 @@ def hidden_sites(model: Model) -> Sites:
     return sites
 
 
-def attention_sites(model: Model) -> Sites:
-    """The sites of the attention of every block that has one, as it is recorded, and those of the hidden states.
+def attention_sites(model: Parts, hidden: Sites) -> Sites:
+    """The sites of the attention of every block that has one, as it is recorded, and the hidden ones beside them.
 
     Raises:
         ModelError: the model returns no attention or none that is [head, query, key], it does not say of which
@@ -111,7 +109,7 @@ def attention_sites(model: Model) -> Sites:
         raise ModelError(
             f"{model.name} computes something else when it is asked for its attention; it is not shown."
         )
-    sites.add(model.sites())
+    sites.add(hidden)
     return sites
 
 
@@ -173,7 +171,7 @@ class _Passes:
         return [(time, site) for time, site in self.short.at(value) if site in unasked and site in longer]
 
 
-def _passes(model: Model, hf: Any, ask: Mapping[str, bool]) -> _Passes:
+def _passes(model: Parts, hf: Any, ask: Mapping[str, bool]) -> _Passes:
     """Run them, the first with every module watched, the others with those that can matter."""
     items = [short_item(model)]
     longer = batch(model)[1:]
@@ -188,7 +186,7 @@ def _passes(model: Model, hf: Any, ask: Mapping[str, bool]) -> _Passes:
     return passes
 
 
-def _sites(model: Model, name: str, passes: _Passes) -> Sites:
+def _sites(model: Parts, name: str, passes: _Passes) -> Sites:
     """The sites of one output, each later in the pass than the one before, or why there are none."""
     sites = Sites()
     theirs = _reported(name, passes.short.output)
@@ -222,7 +220,7 @@ def _sites(model: Model, name: str, passes: _Passes) -> Sites:
 
 
 def _add_by_block(
-    sites: Sites, model: Model, name: str, found: list[tuple[int | None, Site]], passes: _Passes
+    sites: Sites, model: Parts, name: str, found: list[tuple[int | None, Site]], passes: _Passes
 ) -> None:
     """Give each attention to the block in which it passes: between the states before and behind it.
 
@@ -250,7 +248,7 @@ def _block(time: int | None, states: Sites, alone: _Pass) -> int:
     return sum(moment is not None and moment < time for moment in passed) - 1
 
 
-def _inner_pooler(model: Model) -> Sites:
+def _inner_pooler(model: Parts) -> Sites:
     """The pooler's site where the head, as one for masked words, drops its output; the pass goes through it."""
     hf, sites = model.hf, Sites()
     base = getattr(hf, "base_model", hf)

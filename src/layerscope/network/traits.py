@@ -5,23 +5,22 @@ No table of families says it: a wrapped, adapted or quantised network may behave
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from layerscope.errors import ModelError
-from layerscope.network.batching import ALONE, Item
+from layerscope.network.batching import Item
 from layerscope.network.capture import call, evaluation, tensors
 from layerscope.network.inputs import network_inputs
 from layerscope.network.outputs import AXES, as_array, axes_of, reported, tolerance
+from layerscope.network.parts import Parts
+from layerscope.network.sites import Sites
 from layerscope.network.trial import batch, short_item
 from layerscope.reduce.pooling import Array
-
-if TYPE_CHECKING:
-    from layerscope.model import Model
 
 # Beyond what float32 rounds otherwise in a batch; half precisions have their own tolerance.
 _COMPANY = 1e-4
@@ -47,19 +46,19 @@ class Traits:
     refusal: str | None = None
 
 
-def traits(model: Model) -> Traits:
-    """Try a model on short texts."""
+def traits(model: Parts, sites: Callable[[], Sites]) -> Traits:
+    """Try a model on short texts; `sites` are asked for where its outputs are."""
     if model.device.type == "meta":  # no weights, so there is nothing to try
         return Traits(_says_causal(model))
     try:
-        model.sites()
+        where = sites()
     except ModelError as error:
         return Traits(_says_causal(model), refusal=str(error))
     with model.lock, evaluation(model.hf):
         item = short_item(model)
-        alone = _outputs(model, [item])[0]
-        beside = _beside(model)
-        name, moved = _largest(alone, _outputs(model, [item])[0])
+        alone = _outputs(model, where, [item])[0]
+        beside = _beside(model, where)
+        name, moved = _largest(alone, _outputs(model, where, [item])[0])
         if moved > _limit(model):
             refusal = (
                 f"{model.name} gives other numbers for the same text a second time ({name} differ by {moved:.2g} of "
@@ -68,29 +67,18 @@ def traits(model: Model) -> Traits:
             return Traits(_says_causal(model), refusal=refusal)
         name, moved = ("outputs", np.inf) if beside is None else _largest(alone, beside)
         company = (name, moved) if moved > _limit(model) else None
-        return Traits(_is_causal(model, item, alone, company is not None), company)
+        return Traits(_is_causal(model, where, item, alone, company is not None), company)
 
 
-def tokens_at_once(model: Model, most: int) -> int:
-    """How many tokens may pass at once: `most`, or each text alone where others beside it would change its numbers.
-
-    Raises:
-        ModelError: the model cannot be read.
-    """
-    if model.traits.refusal is not None:
-        raise ModelError(model.traits.refusal)
-    return most if model.traits.company is None else ALONE
-
-
-def _beside(model: Model) -> dict[str, Array] | None:
+def _beside(model: Parts, where: Sites) -> dict[str, Array] | None:
     """What a pass reports of the short text beside a longer one; None where the network takes one text at a time."""
     try:
-        return _outputs(model, batch(model))[0]
+        return _outputs(model, where, batch(model))[0]
     except ModelError:
         return None
 
 
-def _is_causal(model: Model, item: Item, before: Mapping[str, Array], is_noisy: bool) -> bool:
+def _is_causal(model: Parts, where: Sites, item: Item, before: Mapping[str, Array], is_noisy: bool) -> bool:
     """Whether changing the last token of a text leaves the states of those before it as they were."""
     states = before.get("hidden_states")
     content = np.flatnonzero(~item.tokens.special_mask)
@@ -100,23 +88,23 @@ def _is_causal(model: Model, item: Item, before: Mapping[str, Array], is_noisy: 
     if item.tokens.ids[first] == item.tokens.ids[last]:
         return _says_causal(model)
     limit = _NOISE if is_noisy else _limit(model)
-    if _moved(model, item, states, last, first)[:last].max() > limit:
+    if _moved(model, where, item, states, last, first)[:last].max() > limit:
         return False
     # What nothing moves (attention that needs a GPU's kernels, and gives zeros without) is no more causal than not.
-    return bool(_moved(model, item, states, first, last)[last:].max() > limit) or _says_causal(model)
+    return bool(_moved(model, where, item, states, first, last)[last:].max() > limit) or _says_causal(model)
 
 
-def _moved(model: Model, item: Item, before: Array, place: int, other: int) -> Array:
+def _moved(model: Parts, where: Sites, item: Item, before: Array, place: int, other: int) -> Array:
     """[token]: how far states move, of a layer's largest value, when one token is replaced by another of the text."""
     ids = item.tokens.ids.copy()
     ids[place] = ids[other]
     changed = replace(item, tokens=replace(item.tokens, ids=ids))
-    after = _outputs(model, [changed])[0]["hidden_states"]
+    after = _outputs(model, where, [changed])[0]["hidden_states"]
     scale = np.maximum(np.abs(before).max(axis=(1, 2)), 1e-30)
     return np.asarray((np.abs(after - before).max(axis=2) / scale[:, None]).max(axis=0))
 
 
-def _says_causal(model: Model) -> bool:
+def _says_causal(model: Parts) -> bool:
     """What the configuration says, for a network that cannot be tried."""
     from transformers.models.auto import modeling_auto as auto
 
@@ -126,24 +114,24 @@ def _says_causal(model: Model) -> bool:
     return family in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not is_masked
 
 
-def _limit(model: Model) -> float:
+def _limit(model: Parts) -> float:
     return max(_COMPANY, tolerance(model.hf.dtype))
 
 
-def _outputs(model: Model, items: Sequence[Item]) -> list[dict[str, Array]]:
+def _outputs(model: Parts, where: Sites, items: Sequence[Item]) -> list[dict[str, Array]]:
     """What a pass reports of each item, without its padding; a series of layers as one array."""
     output = call(model.hf, {**network_inputs(model, items), "output_hidden_states": True})
-    return [_of_one(model, output, number, item) for number, item in enumerate(items)]
+    return [_of_one(where, output, number, item) for number, item in enumerate(items)]
 
 
-def _of_one(model: Model, output: Any, number: int, item: Item) -> dict[str, Array]:
+def _of_one(where: Sites, output: Any, number: int, item: Item) -> dict[str, Array]:
     lengths = {"T": len(item.window), "D": 0 if item.target is None else len(item.target)}
     found = {}
     for name in AXES:
         if "attentions" in name:
             continue
         layers = [one for _, one in tensors(reported(output, name)[1])]
-        sites = [model.sites().get((name, layer)) for layer in range(len(layers))]
+        sites = [where.get((name, layer)) for layer in range(len(layers))]
         layers = [one if site is None else site.of(one) for one, site in zip(layers, sites, strict=True)]
         axes = axes_of(name, item).removeprefix("L")
         if layers and all(one.shape == layers[0].shape and one.ndim == len(axes) + 1 for one in layers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -13,10 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from layerscope.errors import InputError, unknown
+from layerscope.probing.task import Task
 from layerscope.reduce.pooling import Array
-
-if TYPE_CHECKING:
-    from layerscope.probing.task import Task
 
 PROBES = ("ridge", "logistic")
 
