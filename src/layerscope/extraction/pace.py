@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from layerscope.corpus.rows import Rows
 from layerscope.extraction.maker import Maker
+from layerscope.extraction.table import Read
 from layerscope.reduce.pooling import UNPOOLED
 
 # About how large a part is to be, in bytes of features, and of how many rows at most.
 _BYTES = 1 << 26
 _ROWS = 4096
 
-# How long a part is to take at most. Texts alone, as they are timed, pass up to four times as slowly as in batches.
-_SECONDS = 10.0
+# How long a part is to take at most, about.
+_SECONDS = 20.0
 
-# How long is spent on timing, and on how many rows at most.
+# How long is spent on timing, about, and on how many rows at most.
 _TIMED = 0.25
-_TIMED_ROWS = 16
+_TIMED_ROWS = 64
 
 
 def rows_a_part(maker: Maker, first: Rows | None) -> int:
@@ -37,21 +39,28 @@ def rows_a_part(maker: Maker, first: Rows | None) -> int:
 
 
 def _timed(maker: Maker, first: Rows | None) -> tuple[float, float]:
-    """Tokens and seconds a row, of rows from all over the first ones, one window of each."""
+    """Tokens and seconds a row, of the first ones, one window of each.
+
+    Those of about the mean length are timed, together, as rows of like length will pass; alone they would take several
+    times as long. They are as many as one alone says that there is time for.
+    """
     lenient = replace(maker, on_error="row", long="cut")
     read = [] if first is None else [row for row in lenient.read(first) if row.tokens is not None]
     if not read:
         return 1.0, 1e-9
     tokens = sum(len(row.tokens) + row.tokens.num_cut for row in read if row.tokens) / len(read)
-    sample = read[:: -(-len(read) // _TIMED_ROWS)]
-    lenient.cells(sample[:1])  # the first pass takes longer: sites are found, memory is asked for
-    passed, start = 0, time.perf_counter()
-    for row in sample:
-        lenient.cells([row])
-        passed += len(row.tokens or ())
-        if time.perf_counter() - start > _TIMED:
-            break
-    return tokens, (time.perf_counter() - start) * tokens / passed
+    usual = sorted(read, key=lambda row: abs(len(row.tokens or ()) - tokens))
+    lenient.cells(usual[:1])  # the first pass takes longer: sites are found, memory is asked for
+    alone = _seconds(lenient, usual[:1])
+    together = usual[: max(1, min(_TIMED_ROWS, int(_TIMED / alone)))]
+    seconds = alone if len(together) == 1 else _seconds(lenient, together)
+    return tokens, seconds * tokens / sum(len(row.tokens or ()) for row in together)
+
+
+def _seconds(maker: Maker, rows: Sequence[Read]) -> float:
+    start = time.perf_counter()
+    maker.cells(rows)
+    return time.perf_counter() - start
 
 
 def _bytes(maker: Maker, tokens: float) -> int:
