@@ -65,6 +65,10 @@ class NewHeadWarning(UserWarning):
     """A head that the checkpoint has no weights for was made new; until fine-tuned it gives noise."""
 
 
+class LeftOutHeadWarning(UserWarning):
+    """A checkpoint that was saved with the head of a task is loaded without it; `task=` loads it."""
+
+
 class MissingRowsWarning(UserWarning):
     """A corpus that may lack rows, which cannot be told: an iterator that was used up, a stream without its end."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from layerscope.errors import NewHeadWarning
+from layerscope.errors import LeftOutHeadWarning, NewHeadWarning
 
 _lock = threading.Lock()
 _inside = 0
@@ -44,7 +44,8 @@ def _silence(restore: ExitStack) -> None:
 
     restore.enter_context(warnings.catch_warnings())
     warnings.simplefilter("ignore")
-    warnings.simplefilter("default", NewHeadWarning)  # of another thread: it is ours, and to be heard
+    for ours in (NewHeadWarning, LeftOutHeadWarning):  # of another thread: to be heard
+        warnings.simplefilter("default", ours)
     libraries: tuple[Any, ...] = (logging, hub_logging)
     for library in libraries:
         restore.callback(library.set_verbosity, library.get_verbosity())

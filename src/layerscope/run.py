@@ -18,9 +18,10 @@ from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS, Item, batches
 from layerscope.network.capture import Key, Take, capture, evaluation, recording_attention
 from layerscope.network.fitting import fitted, fitted_target
+from layerscope.network.heads import HEAD_OUTPUTS
 from layerscope.network.inputs import network_inputs
 from layerscope.network.network import Network
-from layerscope.network.outputs import AXES, Outputs, as_array, named, stitched, unpadded
+from layerscope.network.outputs import AXES, Outputs, as_array, reported, stitched, unpadded
 from layerscope.network.sites import ATTENTIONS
 from layerscope.network.windows import windows
 from layerscope.reduce.layers import Layers, listed, resolve_layers, resolve_sides
@@ -63,7 +64,7 @@ def run_many(
     for batch in batches(items, model.tokens_at_once(batch_tokens)):
         outputs = forward(model, batch, wanted)
         for number, item in enumerate(batch):
-            parts[item.text].append((item, unpadded(outputs, number, item)))
+            parts[item.text].append((item, unpadded(outputs, number, item, model.axes)))
     return [
         _trace(model, wanted, tokens, target, own)
         for tokens, target, own in zip(encoded, decoded, parts, strict=True)
@@ -80,7 +81,7 @@ def forward(model: Network, batch: Sequence[Item], wanted: Wanted) -> Outputs:
         )
     outputs = _stacked(caught)
     if wanted.logits:
-        outputs["logits"] = as_array(_logits(model, output))
+        outputs |= _of_heads(model, output)
     return outputs
 
 
@@ -132,9 +133,14 @@ def _not_there(model: Network, key: Key) -> ModelError:
 def _wanted(
     model: Network, layers: Layers, attention: bool, logits: bool, targets: Iterable[str] | None
 ) -> Wanted:
-    if logits and not model.has_head:
-        raise ModelError(f"{model.name} has no language-model head, so it gives no logits.")
-    if logits and model.untrained_head:
+    if any(head.kind == "multiple-choice" for head in model.heads):
+        raise ModelError(
+            f"{model.name} with its head for multiple choice reads several texts together, and a run is of one: load "
+            "it without task=."
+        )
+    if logits and not model.heads:
+        raise ModelError(f"{model.name} has no language-model head, nor another, so it gives no logits.")
+    if logits and not model.trained_heads:
         raise ModelError(f"The head of {model.name} is not in the checkpoint: its logits would be noise.")
     if targets is not None and not model.is_encoder_decoder:
         raise InputError(f"target= is for encoder-decoders; the kind of {model.name} is {model.kind}.")
@@ -192,18 +198,26 @@ def _stacked(caught: dict[Key, torch.Tensor]) -> Outputs:
     }
 
 
-def _logits(model: Network, output: Any) -> torch.Tensor:
-    """The language-model logits of an output."""
-    logits: torch.Tensor | None = named(output).get("logits")
-    if logits is None or logits.shape[-1] < model.vocab_size:
-        raise ModelError(f"{type(model.hf).__name__} has no logits over its vocabulary.")
-    return logits
+def _of_heads(model: Network, output: Any) -> Outputs:
+    """What the trained heads give, each text's axis first."""
+    found: Outputs = {}
+    for head in model.trained_heads:
+        for name, axes in head.axes.items():
+            value = reported(output, name)[1]
+            if value is None and len(model.heads) == 1:
+                value = output.get("logits")  # of a head for next sentences alone
+            is_of_words = head.is_language_model and value is not None and value.shape[-1] < model.vocab_size
+            if value is None or value.ndim != len(axes) + 1 or is_of_words:
+                what = "logits over its vocabulary" if head.is_language_model else f"{name} that can be read"
+                raise ModelError(f"{type(model.hf).__name__} has no {what}.")
+            found[name] = as_array(value)
+    return found
 
 
 def _trace(
     model: Network, wanted: Wanted, tokens: Tokens, target: Tokens | None, parts: list[tuple[Item, Outputs]]
 ) -> Trace:
-    outputs = stitched(parts) if parts else _of_nothing(model, wanted)
+    outputs = stitched(parts, model.axes) if parts else _of_nothing(model, wanted)
     if model.untrained_pooler:
         outputs.pop("pooler_output", None)
     places = [
@@ -219,6 +233,7 @@ def _trace(
         target=target,
         layers=wanted.layers,
         decoder_layers=wanted.decoder_layers,
+        heads=model.trained_heads if wanted.logits else (),
         windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
         outputs=outputs,
         attention_layers=_attention_layers(model, wanted),
@@ -243,7 +258,7 @@ def _of_nothing(model: Network, wanted: Wanted) -> Outputs:
     outputs = {"hidden_states": np.empty((len(wanted.layers), 0, model.hidden_size), np.float32)}
     if wanted.attention:
         outputs["attentions"] = np.empty((blocks, model.num_heads or 0, 0, 0), np.float32)
-    if wanted.logits:
+    if wanted.logits and model.has_head:
         outputs["logits"] = np.empty((0, model.vocab_size), np.float32)
     return outputs
 
@@ -281,6 +296,22 @@ def _why_missing(model: Network, wanted: Wanted, has_target: bool, windows: int)
         "decoder_attentions": attention if has_target else decoder,
         "cross_attentions": attention if has_target else decoder,
         "decoder_hidden_states": decoder,
-        "logits": "The logits were not kept: run with logits=True.",
+        **{one: _why_no_logits(one, model, wanted, windows) for one in HEAD_OUTPUTS},
         "pooler_output": pooler,
     } | left_out
+
+
+def _why_no_logits(output: str, model: Network, wanted: Wanted, windows: int) -> str:
+    """Why a trace lacks what a head gives."""
+    head = next((head for head in model.heads if output in head.axes), None)
+    if head is None:
+        kinds = " and ".join(head.kind for head in model.heads)
+        return f"{model.name} gives no {output}: {f'its head is for {kinds}' if kinds else 'it has no head'}."
+    if head.is_untrained:
+        return f"The head of {model.name} is not in the checkpoint: its {output} would be noise."
+    if not wanted.logits:
+        return "The logits were not kept: run with logits=True."
+    return (
+        f"The text passed in {windows} overlapping windows, each with {output} of its own, so there are none of the "
+        "whole text: run with long='cut', or shorten it."
+    )

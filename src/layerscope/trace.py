@@ -10,6 +10,7 @@ import numpy as np
 
 from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, NotFoundError, unknown
+from layerscope.head import Head
 from layerscope.reduce.attention import merge, one_head, units
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.layers import listed, resolve_layer
@@ -51,6 +52,7 @@ class Trace:
         target: for an encoder-decoder that was given a target, the D tokens that its decoder read.
         layers: the layers that were kept, in order; all of them unless `layers=` chose.
         decoder_layers: those of the decoder.
+        heads: those whose outputs it holds, where it was run with logits=True; each with its kind and labels.
         windows: for each window that passed, its first token and one past its last; one for a text that
             fits the context window.
         outputs: the arrays by name.
@@ -67,6 +69,7 @@ class Trace:
     target: Tokens | None
     layers: tuple[int, ...]
     decoder_layers: tuple[int, ...]
+    heads: tuple[Head, ...]
     windows: tuple[tuple[int, int], ...]
     outputs: Mapping[str, Array]
     attention_layers: Mapping[str, tuple[int, ...]]
@@ -92,8 +95,28 @@ class Trace:
 
     @property
     def logits(self) -> Array:
-        """[token, vocabulary]; of an encoder-decoder [target token, vocabulary]."""
+        """What the head gives: a language model's [token, vocabulary], a classifier's [label] or [token, label]."""
         return self._output("logits")
+
+    @property
+    def start_logits(self) -> Array:
+        """[token], of a head that answers questions: where the answer begins."""
+        return self._output("start_logits")
+
+    @property
+    def end_logits(self) -> Array:
+        """[token], of a head that answers questions: where the answer ends."""
+        return self._output("end_logits")
+
+    @property
+    def next_sentence_logits(self) -> Array:
+        """[label], of a head that says whether the second text of a pair follows the first."""
+        return self._output("next_sentence_logits")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the labels that its head tells apart; none where it tells none apart, or was not asked."""
+        return next((head.labels for head in self.heads if head.labels), ())
 
     @property
     def decoder_hidden_states(self) -> Array:

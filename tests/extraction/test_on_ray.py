@@ -296,7 +296,7 @@ def test_ways_of_loading(tiny_folder, tmp_path, monkeypatch, how):
 
 def test_task_head(tiny_folder):
     with pytest.warns(ls.errors.NewHeadWarning):
-        model = ls.load(tiny_folder("bert"), task="classify", device="cpu")
+        model = ls.load(tiny_folder("bert"), task="text-classification", device="cpu")
     said = FeatureWorker().begin(orders(model), 1)
     assert said.kind is InputError
     assert said.message.endswith(NEEDS)

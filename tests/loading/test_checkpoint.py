@@ -91,7 +91,7 @@ def test_nothing_is_written_to_the_terminal(
     load(pickled(copied(bert, tmp_path / "pickled")), allow_pickle=True)
     load(tiny.build("t5", tmp_path / "t5"))
     with pytest.warns(NewHeadWarning):
-        load(bert, task="tag")
+        load(bert, task="token-classification")
     with pytest.raises(CheckpointError):
         load(bert, hidden_size=64)
     assert capfd.readouterr() == ("", "")
@@ -166,8 +166,10 @@ def test_a_path_is_never_taken_for_a_hub_id() -> None:
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "revision": ({"revision": "main"}, "revision='main' picks a version of a Hub id, and "),
     "task": (
-        {"task": "clasify"},
-        "Unknown task 'clasify'; known: classify, tag, answer, next_sentence. Did you mean 'classify'?",
+        {"task": "text-clasification"},
+        "Unknown task 'text-clasification'; known: fill-mask, text-generation, text2text-generation, "
+        "text-classification, token-classification, question-answering, next-sentence-prediction, multiple-choice. "
+        "Did you mean 'text-classification'?",
     ),
     "dtype": ({"dtype": "float8"}, "Unknown dtype 'float8'; known: float32, float16, bfloat16, auto."),
     "whole numbers": ({"dtype": torch.int8}, "Unknown dtype torch.int8"),

@@ -9,7 +9,7 @@ import transformers
 from transformers import AutoModelForSequenceClassification
 
 import tiny
-from layerscope.errors import CheckpointError, InputError, NewHeadWarning
+from layerscope.errors import CheckpointError, InputError, LeftOutHeadWarning, NewHeadWarning
 from layerscope.loading.checkpoint import load
 from tampering import copied, edit_json, edit_tensors, pickled, without
 
@@ -209,9 +209,9 @@ def test_fewer_layers_on_purpose(bert: Path) -> None:
 
 
 TASK_HEADS = {
-    "classify": ["bert", "llama", "gpt2", "t5", "bart", "distilbert"],
-    "tag": ["bert", "llama", "gpt2", "t5", "distilbert"],  # transformers has none for BART
-    "answer": ["bert", "llama", "gpt2", "t5", "bart", "distilbert"],
+    "text-classification": ["bert", "llama", "gpt2", "t5", "bart", "distilbert"],
+    "token-classification": ["bert", "llama", "gpt2", "t5", "distilbert"],  # transformers has none for BART
+    "question-answering": ["bert", "llama", "gpt2", "t5", "bart", "distilbert"],
 }
 
 
@@ -233,21 +233,28 @@ def test_a_new_head_is_said_once(family: str, task: str, tmp_path: Path) -> None
     assert torch.equal(bare.get_input_embeddings().weight, body.get_input_embeddings().weight)
 
 
-def test_a_trained_head_is_no_news_and_only_loaded_when_asked_for(bert: Path, tmp_path: Path) -> None:
+def test_a_trained_head_is_no_news_and_said_to_be_left_out_when_not_asked_for(
+    bert: Path, tmp_path: Path
+) -> None:
     with tiny.quiet():
         AutoModelForSequenceClassification.from_pretrained(bert, num_labels=3).save_pretrained(tmp_path)
     for path in bert.glob("tokenizer*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    model = load(tmp_path, task="classify")
+    model = load(tmp_path, task="text-classification")
     assert model.hf.config.num_labels == 3
     assert not model.untrained
-    assert type(load(tmp_path).hf).__name__ == "BertModel"
+    left_out = (
+        r"was saved with a head for text-classification, which was left out: load it with task='text-cl"
+    )
+    with pytest.warns(LeftOutHeadWarning, match=left_out) as said:
+        assert type(load(tmp_path).hf).__name__ == "BertModel"
+    assert [one.filename for one in said] == [__file__]
     with pytest.raises(
         CheckpointError, match=r"classifier\.\S+ is 3\S*, and should be 5.*ignore_mismatched_sizes=True\.$"
     ):
-        load(tmp_path, task="classify", num_labels=5)
+        load(tmp_path, task="text-classification", num_labels=5)
     with pytest.warns(NewHeadWarning, match=r"\(classifier\)"):
-        again = load(tmp_path, task="classify", num_labels=5, ignore_mismatched_sizes=True)
+        again = load(tmp_path, task="text-classification", num_labels=5, ignore_mismatched_sizes=True)
     assert again.hf.config.num_labels == 5
     assert again.untrained == {"classifier.weight", "classifier.bias"}
 
@@ -255,9 +262,9 @@ def test_a_trained_head_is_no_news_and_only_loaded_when_asked_for(bert: Path, tm
 def test_a_new_pooler_under_a_new_head_is_said_too(folder: Path) -> None:
     edit_tensors(folder, without("pooler", "seq_relationship"))
     with pytest.warns(NewHeadWarning, match=r"\(bert\.pooler, classifier\)"):
-        load(folder, task="classify")
+        load(folder, task="text-classification")
     with pytest.warns(NewHeadWarning, match=r"\(bert\.pooler, cls\)"):
-        load(folder, task="next_sentence")
+        load(folder, task="next-sentence-prediction")
 
 
 def test_sizes_of_the_body_cannot_be_ignored(folder: Path) -> None:
@@ -267,9 +274,11 @@ def test_sizes_of_the_body_cannot_be_ignored(folder: Path) -> None:
 
 
 def test_next_sentence_is_trained_where_pretraining_did_it(bert: Path) -> None:
-    assert not load(bert, task="next_sentence").untrained
+    assert not load(bert, task="next-sentence-prediction").untrained
 
 
 def test_a_task_that_the_family_has_no_head_for(llama: Path) -> None:
-    with pytest.raises(InputError, match=r"no head for the task 'next_sentence' on the family 'llama'\.$"):
-        load(llama, task="next_sentence")
+    with pytest.raises(
+        InputError, match=r"no head for the task 'next-sentence-prediction' on the family 'llama'\.$"
+    ):
+        load(llama, task="next-sentence-prediction")

@@ -119,7 +119,7 @@ def test_another_head_whose_names_are_longer_is_no_wrapped_one(
     dense = {"classifier.dense.weight": torch.zeros(32, 32), "classifier.dense.bias": torch.zeros(32)}
     edit_tensors(folder, lambda tensors: tensors | dense)
     with pytest.warns(NewHeadWarning, match=r"\(classifier\)"):
-        load(folder, task="tag")
+        load(folder, task="token-classification")
 
 
 NESTS: dict[str, tuple[Callable[[Tensors], Any], str]] = {

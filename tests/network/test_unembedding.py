@@ -10,7 +10,7 @@ import tiny_tokenizers
 from layerscope.errors import ModelError
 from layerscope.network.batching import Item
 from layerscope.network.capture import substituted
-from layerscope.network.head import passed
+from layerscope.network.unembedding import passed
 from layerscope.network.windows import Window
 
 TEXT, TARGET = "Then I tried to find some way.", "My mother's ghost."
@@ -40,7 +40,7 @@ def test_from_the_last_block_on_every_family_gives_its_own_logits(family, tiny):
     model = tiny(family)
     model.sites()  # transformers leaves hooks of its own behind when it is first asked for hidden states
     before = hooks(model.hf)
-    head = passed(model, item_of(model, size=3)).head
+    head = passed(model, item_of(model, size=3)).unembedding
     _, block, last, own = passed(model, item_of(model))
     for start in range(len(own) - 2):
         rows = slice(start, start + 3)
@@ -54,7 +54,9 @@ def test_from_the_last_block_on_every_family_gives_its_own_logits(family, tiny):
 
 def test_the_text_that_it_was_found_with_has_no_part(tiny):
     model = tiny("gpt2")
-    one, other = (passed(model, item_of(model, text, size=2)).head for text in ("a ghost", "My mother"))
+    one, other = (
+        passed(model, item_of(model, text, size=2)).unembedding for text in ("a ghost", "My mother")
+    )
     states = torch.randn(2, model.hidden_size)
     torch.testing.assert_close(one(states), other(states), rtol=0, atol=0)
 
@@ -62,7 +64,7 @@ def test_the_text_that_it_was_found_with_has_no_part(tiny):
 @pytest.mark.parametrize("family", ["gpt2", "bert", "albert", "bart"])
 def test_no_block_runs_again(family, tiny):
     model, entered = tiny(family), []
-    head = passed(model, item_of(model, size=2)).head
+    head = passed(model, item_of(model, size=2)).unembedding
     attention = [m for name, m in model.hf.named_modules() if name.endswith(("attn", "attention"))]
     assert attention
     handles = [m.register_forward_hook(lambda *_: entered.append(1)) for m in attention]
@@ -82,7 +84,7 @@ def test_no_block_runs_again(family, tiny):
 def test_all_is_as_before_when_a_pass_breaks_off(error, raised, tiny):
     model = tiny("llama")
     model.hf.train()
-    head = passed(model, item_of(model, size=2)).head
+    head = passed(model, item_of(model, size=2)).unembedding
     before = head(torch.ones(2, model.hidden_size))
 
     def fail(*_):

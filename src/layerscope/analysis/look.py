@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import softmax
 
 from layerscope.analysis.attention import partners
 from layerscope.arguments import check_count, checked
 from layerscope.errors import InputError, ModelError
+from layerscope.head import LANGUAGE_MODELS
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
@@ -22,12 +24,21 @@ if TYPE_CHECKING:
 
     from layerscope.model import Model
 
+# Heads whose predictions can be seen in one text.
+_SHOWN = LANGUAGE_MODELS | {"text-classification", "token-classification"}
+
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a language-model head expects at one position: the best tokens and their probabilities."""
+    """What a head expects at one position, or of the text: the best tokens or labels, and their probabilities.
 
-    position: int
+    Attributes:
+        position: of the token; None for the whole text.
+        token: the token as people read it.
+        candidates: the best tokens, or labels, and their probabilities.
+    """
+
+    position: int | None
     token: str
     candidates: tuple[tuple[str, float], ...]
 
@@ -43,7 +54,8 @@ class Look:
             heads the strongest; special tokens, and a decoder's first token, left out): columns as of `partners`;
             empty where the model has no attention, which `note` then says.
         lengths: float32 [layer, token], the length (Euclidean norm) of every vector; layer 0 first.
-        predictions: for a decoder what follows the text, for a masked-language model what stands at each mask.
+        predictions: for a decoder what follows the text, for a masked-language model what stands at each mask; for a
+            classifier the labels of the text, or of its tokens.
         note: what else one should know, None if nothing.
     """
 
@@ -94,7 +106,8 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
         raise InputError(
             f"Layer 0 is the embedding output and has no attention; blocks are layers 1 to {model.num_layers}."
         )
-    has_logits = model.has_head and not model.untrained_head and not model.is_encoder_decoder
+    has_logits = bool(model.trained_heads) and not (model.is_encoder_decoder and model.has_head)
+    has_logits = has_logits and model.heads[0].kind in _SHOWN
     lacking = _without_attention(model)
     if lacking is not None and layers is not None:
         raise lacking
@@ -149,10 +162,23 @@ def top_tokens(model: Model, logits: Array, k: int) -> tuple[tuple[str, float], 
 
 def _predictions(model: Model, trace: Trace, k: int) -> tuple[Prediction, ...]:
     tokens = trace.tokens
+    if trace.labels and "logits" in trace.outputs and not model.has_head:
+        return tuple(_labelled(trace, k))
     positions: Sequence[int] = [len(tokens) - 1] if model.kind == "decoder" and len(tokens) else ()
     if model.kind == "encoder":
         positions = np.flatnonzero(tokens.ids == model.tokenizer.mask_token_id).tolist()
     return tuple(Prediction(i, tokens.strings[i], top_tokens(model, trace.logits[i], k)) for i in positions)
+
+
+def _labelled(trace: Trace, k: int) -> Iterator[Prediction]:
+    """The most probable labels: of the whole text, or of each of its tokens that is no special one."""
+    rows = np.atleast_2d(trace.logits)
+    places = [None] if trace.logits.ndim == 1 else np.flatnonzero(~trace.tokens.special_mask).tolist()
+    for place in places:
+        p = softmax(rows[place or 0])
+        best = np.argsort(-p, kind="stable")[:k]
+        token = "the text" if place is None else trace.tokens.strings[place]
+        yield Prediction(place, token, tuple((trace.labels[one], float(p[one])) for one in best))
 
 
 def _note(model: Model, trace: Trace, has_logits: bool, lacking: ModelError | None) -> str | None:
@@ -161,6 +187,9 @@ def _note(model: Model, trace: Trace, has_logits: bool, lacking: ModelError | No
         notes.append("The head has no weights in the checkpoint, so its predictions are not shown.")
     mask = model.tokenizer.mask_token
     is_masked = bool((trace.tokens.ids == model.tokenizer.mask_token_id).any())
-    if has_logits and model.kind == "encoder" and not is_masked:
+    others = [head.kind for head in model.heads if head.kind not in _SHOWN and not model.has_head]
+    if others:
+        notes.append(f"What its head for {others[0]} gives is not shown here: run with logits=True.")
+    if has_logits and model.has_head and model.kind == "encoder" and not is_masked:
         notes.append(f"Put {mask} in the text to see what the model expects there.")
     return " ".join(notes) or None

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from layerscope.errors import ModelError
 from layerscope.network.batching import Item
-from layerscope.network.head import Head, passed
 from layerscope.network.outputs import as_array, tolerance
+from layerscope.network.unembedding import Unembedding, passed
 from layerscope.reduce.pooling import Array
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _rows(positions: int) -> int:
     return max(2, min(_ROWS, positions // 32))
 
 
-def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Head, torch.Tensor, float]:
+def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Unembedding, torch.Tensor, float]:
     """A text run again as it is, and proof that the head goes on from the output of the last block.
 
     Args:
@@ -48,11 +48,11 @@ def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Head, to
         ModelError: `states` are not what the model computes now, or the logits differ by more than the tolerance of
             `verify`.
     """
-    few: Head | None = None
+    few: Unembedding | None = None
     shortest = min(item.length for item in items)
     if shortest > _SHORT:
         # A few rows at a time, since beside them are the model's own logits, which are one layer's.
-        few = passed(model, items[0].beginning(max(8, shortest // 8))).head
+        few = passed(model, items[0].beginning(max(8, shortest // 8))).unembedding
     heads, differences = [], []
     allowed = tolerance(model.hf.dtype)
     last = torch.empty(states.shape)
@@ -79,7 +79,7 @@ def proven(model: Model, items: Sequence[Item], states: Array) -> tuple[Head, to
     return heads[0], last, float(largest)
 
 
-def _difference(head: Head, block: torch.Tensor, own: torch.Tensor) -> tuple[float, float]:
+def _difference(head: Unembedding, block: torch.Tensor, own: torch.Tensor) -> tuple[float, float]:
     """The largest difference of the head's logits from the model's own, and the largest of these."""
     found = []
     for rows in _chunks(len(own), head.size):
@@ -89,7 +89,7 @@ def _difference(head: Head, block: torch.Tensor, own: torch.Tensor) -> tuple[flo
     return largest, scale
 
 
-def read(head: Head, states: Sequence[torch.Tensor], actual: Ids, k: int) -> dict[str, NDArray[Any]]:
+def read(head: Unembedding, states: Sequence[torch.Tensor], actual: Ids, k: int) -> dict[str, NDArray[Any]]:
     """The arrays of a `Lens` that have layers, as if every position had an actual token.
 
     Args:
@@ -130,7 +130,7 @@ class _Final(NamedTuple):
         return cls(logs, probabilities, probabilities == 0, chosen)
 
 
-def _distributions(head: Head, states: Sequence[torch.Tensor]) -> Iterator[tuple[int, torch.Tensor]]:
+def _distributions(head: Unembedding, states: Sequence[torch.Tensor]) -> Iterator[tuple[int, torch.Tensor]]:
     """A position, and log probabilities [layer, vocabulary] of its next few layers.
 
     They come position by position, the last layer first. The head makes the logits of many layers and positions at a

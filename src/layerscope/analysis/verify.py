@@ -15,7 +15,7 @@ from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, ModelError
 from layerscope.extraction.stream import ROWS, stream
 from layerscope.network.capture import call, evaluation, recording_attention
-from layerscope.network.outputs import AXES, NAMES, as_array, reported, tolerance
+from layerscope.network.outputs import NAMES, as_array, reported, tolerance
 from layerscope.network.windows import windows
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
@@ -142,8 +142,7 @@ class _Seen:
 
 def _compare_outputs(model: Model, texts: list[str], seen: _Seen) -> list[Array]:
     """All but attention, under the implementation that people run; gives the plain hidden states of each text."""
-    has_logits = model.has_head and not model.untrained_head
-    ours = model.run_many(texts, targets=_targets(model, texts), logits=has_logits)
+    ours = model.run_many(texts, targets=_targets(model, texts), logits=bool(model.trained_heads))
     states = []
     for text, trace in zip(texts, ours, strict=True):
         output = _plain(model, text, trace, {"output_hidden_states": True})
@@ -250,11 +249,13 @@ def _plain(
 def _arrays(model: Model, output: Any) -> dict[str, Array]:
     """The outputs by our names, without the axis of texts, as far as they are read."""
     arrays = {}
-    for name in AXES:
+    for name, axes in model.axes.items():
         value = reported(output, name)[1]
+        if value is None and name == "next_sentence_logits":
+            value = output.get("logits") if len(model.heads) == 1 else None
         if value is None:
             continue
-        if AXES[name].startswith("L"):
+        if axes.startswith("L"):
             sites = [model.sites().get((name, layer)) for layer in range(len(value))]
             layers = [
                 one if site is None else site.of(one)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.arguments import checked
-from layerscope.errors import InputError, NewHeadWarning, unknown
+from layerscope.errors import InputError, LeftOutHeadWarning, NewHeadWarning, unknown
 from layerscope.loading.gguf import read_once
 from layerscope.loading.heads import TASKS
 from layerscope.loading.location import a_type, locate
@@ -65,7 +65,9 @@ def load(
         checkpoint: a Hub id ("google-bert/bert-base-uncased"), a folder, or a .gguf file; None for the
             bundled sentence-transformers/all-MiniLM-L6-v2, which needs no network.
         revision: of a Hub id, a branch, tag or commit.
-        task: "classify", "tag", "answer" or "next_sentence" to load that head instead.
+        task: to load another head, what it is for, as transformers names it: "text-classification",
+            "token-classification", "question-answering", "next-sentence-prediction", "multiple-choice", "fill-mask",
+            "text-generation" or "text2text-generation".
         dtype: "float32", "float16", "bfloat16", "auto" for the checkpoint's own, or a torch dtype.
         device: "auto" (cuda, then mps, then cpu), or a torch device.
         allow_pickle: accept weights in pickle files, which can run any code when opened.
@@ -81,6 +83,7 @@ def load(
 
     Warns:
         NewHeadWarning: the checkpoint has no weights for the task's head.
+        LeftOutHeadWarning: the checkpoint was saved with a task's head, and is loaded without it.
 
     >>> import layerscope as ls
     >>> model = ls.load()
@@ -101,6 +104,13 @@ def load(
             f"{source.name} has no weights for the head of the task {task!r} ({', '.join(fitted.new_heads)}), "
             "so it was made new, and gives noise until it is fine-tuned.",
             NewHeadWarning,
+            stacklevel=3,
+        )
+    if fitted.left_out is not None:
+        warnings.warn(
+            f"{source.name} was saved with a head for {fitted.left_out}, which was left out: "
+            f"load it with task={fitted.left_out!r}.",
+            LeftOutHeadWarning,
             stacklevel=3,
         )
     model = Model(hf, tokenizer, source, fitted.untrained)

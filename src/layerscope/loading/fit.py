@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerscope.errors import CheckpointError
-from layerscope.loading.heads import SENTENCE_HEADS
 from layerscope.loading.naming import refuse_longer_names
+from layerscope.network.heads import SENTENCE_HEADS
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,13 @@ class Fit:
         hf: the network; bare if there were no weights for its language-model head.
         untrained: names of its parameters that the checkpoint has no weights for.
         new_heads: names of the modules of the task's head that were made new.
+        left_out: the task of the head that the checkpoint was saved with and that was not loaded, if there is one.
     """
 
     hf: Any
     untrained: frozenset[str]
     new_heads: tuple[str, ...] = ()
+    left_out: str | None = None
 
 
 def fit(

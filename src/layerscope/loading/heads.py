@@ -6,13 +6,18 @@ from collections.abc import Collection
 from typing import Any
 
 from layerscope.errors import InputError
+from layerscope.network.heads import SENTENCE_HEADS
 
-# Our names for task heads, and the transformers class that puts each on any family.
+# transformers' names of tasks, and its class that puts the head of each on any family.
 TASKS = {
-    "classify": "AutoModelForSequenceClassification",
-    "tag": "AutoModelForTokenClassification",
-    "answer": "AutoModelForQuestionAnswering",
-    "next_sentence": "AutoModelForNextSentencePrediction",
+    "fill-mask": "AutoModelForMaskedLM",
+    "text-generation": "AutoModelForCausalLM",
+    "text2text-generation": "AutoModelForSeq2SeqLM",
+    "text-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+    "next-sentence-prediction": "AutoModelForNextSentencePrediction",
+    "multiple-choice": "AutoModelForMultipleChoice",
 }
 
 # transformers' tables of families and their classes: with a language-model head, the first that there is being
@@ -28,6 +33,15 @@ _TABLES = (
     "TEXT_ENCODING",
 )
 
+# How classes with these heads are named.
+_ENDINGS = {
+    "text-classification": "ForSequenceClassification",
+    "token-classification": "ForTokenClassification",
+    "question-answering": "ForQuestionAnswering",
+    "next-sentence-prediction": "ForNextSentencePrediction",
+    "multiple-choice": "ForMultipleChoice",
+}
+
 # Pretraining classes with a masked-language head beside the pooler and its own head. (Others of this name,
 # like ELECTRA's, hold a discriminator, which gives no logits over the vocabulary.)
 _WITH_POOLER = frozenset(
@@ -40,9 +54,6 @@ _WITH_POOLER = frozenset(
         "MobileBertForPreTraining",
     }
 )
-
-# The second heads of these classes: do two sentences follow, or stand in order?
-SENTENCE_HEADS = ("seq_relationship", "sop_classifier")
 
 
 def architecture(config: Any, task: str | None, tensors: Collection[str], remote: bool = False) -> Any:
@@ -88,6 +99,15 @@ def architecture(config: Any, task: str | None, tensors: Collection[str], remote
     known = saved in (*_WITH_POOLER, *with_head, encoding)
     is_in_no_table = type(config) not in transformers.AutoModel._model_mapping
     return network if known or is_in_no_table or _gives_logits(network, config) else transformers.AutoModel
+
+
+def left_out(config: Any, network: Any) -> str | None:
+    """The task of the head that a checkpoint was saved with, where the class that it is loaded as has none."""
+    saved = next(iter(config.architectures or []), "")
+    chosen = network_class(network, config)
+    if chosen.__name__ == saved:
+        return None
+    return next((task for task, ending in _ENDINGS.items() if saved.endswith(ending)), None)
 
 
 def network_class(network: Any, config: Any) -> Any:

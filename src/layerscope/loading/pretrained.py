@@ -7,12 +7,13 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from layerscope.errors import CheckpointError, LayerscopeError, UntrustedError, missing
 from layerscope.loading.fit import Fit, fit
 from layerscope.loading.gguf import check_gguf, is_gguf
-from layerscope.loading.heads import architecture, network_class, renamed
+from layerscope.loading.heads import architecture, left_out, network_class, renamed
 from layerscope.loading.modality import refuse_other_modalities
 from layerscope.loading.weights import tensor_names
 from layerscope.source import Source
@@ -55,7 +56,7 @@ def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, op
             **gguf,
             **(unused | {"ignore_mismatched_sizes": True}),
         )
-    return fit(
+    fitted = fit(
         source.name,
         hf,
         info,
@@ -64,6 +65,7 @@ def load_network(source: Source, task: str | None, dtype: Any, trusted: bool, op
         other_sizes=options.get("ignore_mismatched_sizes", False),
         other_depth=any("layer" in name for name in options),
     )
+    return replace(fitted, left_out=None if task is not None or remote else left_out(config, network))
 
 
 def load_tokenizer(source: Source, trusted: bool) -> Any:

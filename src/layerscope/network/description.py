@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from layerscope.head import Head
 from layerscope.network.network import Network
 from layerscope.network.notes import notes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# Labels of a head that are named.
+_LABELS = 8
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Description:
         num_layers, num_heads, hidden_size, vocab_size, context_window: its sizes and limits; heads are None where
             it has none, or blocks have different numbers.
         dtype, device: how its weights are held.
-        head: the class of its output head, None if it is bare.
+        head: the modules of its heads, None if it is bare.
+        heads: what each head is for, as transformers names it, and its labels.
         components: the parts in order, each with `part` "body" or "head".
         tied: pairs of parameter names that are one tensor.
         untrained: parameters that the checkpoint has no weights for.
@@ -53,6 +58,7 @@ class Description:
     dtype: str
     device: str
     head: str | None
+    heads: tuple[str, ...]
     components: tuple[Component, ...]
     tied: tuple[tuple[str, str], ...]
     untrained: tuple[str, ...]
@@ -102,7 +108,8 @@ def describe(model: Network) -> Description:
         context_window=model.context_window,
         dtype=str(parameter.dtype).removeprefix("torch."),
         device=str(parameter.device),
-        head=None if output is None else _head_name(inner, output),
+        head=None if not model.heads else _head_name(inner, output),
+        heads=tuple(_of_head(head) for head in model.heads),
         components=_components(inner, hf),
         tied=_tied(hf),
         untrained=tuple(sorted(model.untrained)),
@@ -113,10 +120,17 @@ def describe(model: Network) -> Description:
     )
 
 
+def _of_head(head: Head) -> str:
+    """What a head is for: "token-classification (O, PER, LOC)"."""
+    shown = [*head.labels[:_LABELS], *["…"] * (len(head.labels) > _LABELS)]
+    labels = f" ({', '.join(shown)})" if shown else ""
+    return f"{head.kind}{labels}{', untrained' if head.is_untrained else ''}"
+
+
 def _head_name(hf: Any, output: Any) -> str:
     """The modules beside the body; where the two lie in one another, the one that gives the logits."""
     outside = [name for name, module in hf.named_children() if module is not hf.base_model]
-    if outside and hf.base_model is not hf:
+    if output is None or (outside and hf.base_model is not hf):
         return ", ".join(outside)
     return str(next(name for name, module in hf.named_modules() if module is output))
 

@@ -60,7 +60,11 @@ def limits(model: Parts, sites: Callable[[], Sites]) -> Limits:
     if model.device.type == "meta":  # nothing runs without weights
         configured = _configured(model.config)
         return Limits(_smaller(says, configured), _smaller(says, configured))
-    watched = _watched(model)
+    try:
+        watched = _watched(model)
+    except ModelError:  # said when it is run
+        configured = _configured(model.config)
+        return Limits(_smaller(says, configured), _smaller(says, configured))
     window = watched.get("T", _configured(model.config))
     if window is not None and window <= _TRIED and model.device.type == "cpu":
         window = _longest(model, sites, window)  # elsewhere an index that is too large ends the process

@@ -40,6 +40,8 @@ NAMES = {
     "encoder_hidden_states": "hidden_states",
     "encoder_attentions": "attentions",
     "prediction_logits": "logits",
+    "seq_relationship_logits": "next_sentence_logits",
+    "sop_logits": "next_sentence_logits",
 }
 
 Outputs = dict[str, Array]
@@ -68,20 +70,20 @@ def as_array(tensor: torch.Tensor) -> Array:
     return np.asarray(tensor.detach().to("cpu", torch.float32).numpy())
 
 
-def axes_of(name: str, item: Item) -> str:
+def axes_of(name: str, item: Item, axes: Mapping[str, str] = AXES) -> str:
     """The axes of an output of one text; an encoder-decoder's logits are its decoder's."""
-    return "D." if name == "logits" and item.target is not None else AXES[name]
+    return "D." if name == "logits" and item.target is not None else axes[name]
 
 
-def unpadded(batch: Mapping[str, Array], number: int, item: Item) -> Outputs:
-    """One item's part of a batch's outputs, without its padding.
+def unpadded(batch: Mapping[str, Array], number: int, item: Item, known: Mapping[str, str]) -> Outputs:
+    """One item's part of a batch's outputs, without its padding; `known` are the axes of each output.
 
     In a batch the axis of texts comes after that of layers: hidden_states is [layer, text, token, hidden].
     """
     lengths = {"T": len(item.window), "D": 0 if item.target is None else len(item.target)}
     outputs = {}
     for name, array in batch.items():
-        axes = axes_of(name, item)
+        axes = axes_of(name, item, known)
         own = array[:, number] if axes[0] == "L" else array[number]
         own = own[tuple(slice(lengths[axis]) if axis in lengths else slice(None) for axis in axes)]
         is_alone = array.size == own.size
@@ -89,17 +91,17 @@ def unpadded(batch: Mapping[str, Array], number: int, item: Item) -> Outputs:
     return outputs
 
 
-def stitched(parts: Sequence[tuple[Item, Outputs]]) -> Outputs:
+def stitched(parts: Sequence[tuple[Item, Outputs]], known: Mapping[str, str]) -> Outputs:
     """The outputs of a text from those of its windows, each token's from the window that owns it.
 
-    What belongs to a window as a whole (the pooler output) has no part in a text of several.
+    What belongs to a window as a whole (the pooler output, the class of a text) has no part in a text of several.
     """
     if len(parts) == 1:
         return parts[0][1]
     first, outputs = parts[0]
     whole: Outputs = {}
     for name, array in outputs.items():
-        axes = axes_of(name, first)
+        axes = axes_of(name, first, known)
         if axes.count("T") != 1:
             continue
         axis = axes.index("T")

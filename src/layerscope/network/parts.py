@@ -11,7 +11,10 @@ from typing import Any
 import torch
 
 from layerscope.errors import ModelError
+from layerscope.head import Head
 from layerscope.network import sizes
+from layerscope.network.heads import heads
+from layerscope.network.outputs import AXES
 from layerscope.source import Source
 from layerscope.text.vocabulary import Vocabulary
 
@@ -41,8 +44,9 @@ class Parts:
 
     @property
     def is_encoder_decoder(self) -> bool:
-        """Whether it reads a text and, beside it, a target."""
-        return bool(self.hf.config.is_encoder_decoder) and "decoder_input_ids" in self.forward_names
+        """Whether it reads a text and, beside it, a target; with a head that classifies, its decoder reads the text."""
+        reads_target = bool(self.hf.config.is_encoder_decoder) and "decoder_input_ids" in self.forward_names
+        return reads_target and (self.has_head or not self.heads)
 
     @property
     def config(self) -> Any:
@@ -94,15 +98,30 @@ class Parts:
         """Where inputs must be for the network to read them."""
         return sizes.input_device(self.hf)
 
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """What stands on the body, each with what it is for, its outputs and its labels; none of a bare network."""
+        return heads(self.hf, self.untrained)
+
+    @property
+    def trained_heads(self) -> tuple[Head, ...]:
+        """Those that the checkpoint has weights for."""
+        return tuple(head for head in self.heads if not head.is_untrained)
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The axes of every output, those of its heads included."""
+        return AXES | {name: axes for head in self.heads for name, axes in head.axes.items()}
+
     @property
     def has_head(self) -> bool:
         """Whether there is a head that gives logits over the vocabulary."""
-        return self.hf.get_output_embeddings() is not None
+        return any(head.is_language_model for head in self.heads)
 
     @property
     def untrained_head(self) -> bool:
-        """Whether the checkpoint lacks weights for the head, so that its logits would be noise."""
-        return any("pooler" not in name for name in self.untrained)
+        """Whether the checkpoint lacks weights for that head, so that its logits would be noise."""
+        return any(head.is_language_model and head.is_untrained for head in self.heads)
 
     @property
     def untrained_pooler(self) -> bool:

@@ -33,7 +33,7 @@ from layerscope.network.outputs import named
 _LISTS = (torch.nn.ModuleList, torch.nn.Sequential)
 
 
-class Head:
+class Unembedding:
     """The final norm and the head of a model, an encoder-decoder's decoder's, for `size` states at a time.
 
     `passed` makes one.
@@ -72,23 +72,23 @@ class Head:
 
 
 class Passed(NamedTuple):
-    """What one plain pass gave, and the head that was found by it.
+    """What one plain pass gave, and the unembedding that was found by it.
 
     Attributes:
-        head: for as many states as the pass had positions.
+        unembedding: for as many states as the pass had positions.
         block: the last block's output [position, hidden].
         final: the last hidden state [position, hidden].
         logits: the model's own [position, vocabulary].
     """
 
-    head: Head
+    unembedding: Unembedding
     block: torch.Tensor
     final: torch.Tensor
     logits: torch.Tensor
 
 
 def passed(model: Network, item: Item) -> Passed:
-    """Run an item as ever, and find the head.
+    """Run an item as ever, and find the unembedding.
 
     Raises:
         ModelError: the last block cannot be found.
@@ -107,8 +107,8 @@ def passed(model: Network, item: Item) -> Passed:
             output = call(model.hf, inputs)
     if recording.site is None or recording.final is None:
         raise _not_found(model)
-    head = Head(model, item.length, inputs, recording.site, recording.before)
-    return Passed(head, recording.block[0], recording.final[0], named(output)["logits"][0])
+    unembedding = Unembedding(model, item.length, inputs, recording.site, recording.before)
+    return Passed(unembedding, recording.block[0], recording.final[0], named(output)["logits"][0])
 
 
 def _not_found(model: Network) -> ModelError:

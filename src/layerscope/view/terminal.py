@@ -110,7 +110,7 @@ def description(description: Description) -> RenderableType:
         "layers": f"{description.num_layers}{heads}, hidden size {description.hidden_size}",
         "vocabulary": f"{description.vocab_size:,}",
         "context window": f"{window:,} tokens" if window else "no limit",
-        "head": description.head or "none",
+        "head": f"{description.head}: {'; '.join(description.heads)}" if description.heads else "none",
         "held as": f"{description.dtype} on {description.device}",
         "tied": "; ".join(f"{a} = {b}" for a, b in description.tied) or None,
         "not in the checkpoint": ", ".join(description.untrained) or None,
@@ -199,7 +199,8 @@ def _prediction(prediction: Prediction) -> RenderableType:
     candidates = ", ".join(
         f"{visible(token)} {probability:.1%}" for token, probability in prediction.candidates
     )
-    return Text(f"after or at {prediction.position} ({visible(prediction.token)}): {candidates}")
+    where = f"after or at {prediction.position} ({visible(prediction.token)})"
+    return Text(f"{prediction.token if prediction.position is None else where}: {candidates}")
 
 
 def _shaded(value: float, low: float, high: float) -> Text:
