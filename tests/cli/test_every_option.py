@@ -19,6 +19,7 @@ VERBS = typer.main.get_command(app).commands
 SHARED = {
     "--model",
     "--revision",
+    "--task",
     "--trust-remote-code",
     "--device",
     "--allow-pickle",

@@ -77,6 +77,12 @@ class ModelOptions(TokenizerOptions):
     dtype: Annotated[
         str, typer.Option(help="float32, float16, bfloat16, or auto for the checkpoint's own.")
     ] = "float32"
+    task: Annotated[
+        str | None,
+        typer.Option(
+            help="Load the head for it: text-classification, token-classification, question-answering, …"
+        ),
+    ] = None
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Accept pickled weights, which can run any code.")
     ] = False
@@ -113,6 +119,7 @@ class ModelOptions(TokenizerOptions):
             return load(
                 name,
                 revision=self.revision,
+                task=self.task,
                 device=self.device,
                 dtype=self.dtype,
                 allow_pickle=self.allow_pickle,

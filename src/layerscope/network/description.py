@@ -129,7 +129,11 @@ def _of_head(head: Head) -> str:
 
 def _head_name(hf: Any, output: Any) -> str:
     """The modules beside the body; where the two lie in one another, the one that gives the logits."""
-    outside = [name for name, module in hf.named_children() if module is not hf.base_model]
+    outside = [
+        name
+        for name, module in hf.named_children()
+        if module is not hf.base_model and any(True for _ in module.parameters())
+    ]
     if output is None or (outside and hf.base_model is not hf):
         return ", ".join(outside)
     return str(next(name for name, module in hf.named_modules() if module is output))
