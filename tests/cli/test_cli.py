@@ -252,3 +252,17 @@ def test_as_a_process():
     _, err = waiting.communicate(timeout=60)
     assert waiting.returncode == 130
     assert err == "layerscope: stopped.\n"
+
+
+def test_a_warning_speaks_of_options_too(command, tmp_path):
+    folder = build("bert", tmp_path / "bert")
+    config = json.loads((folder / "config.json").read_text()) | {
+        "architectures": ["BertForTokenClassification"]
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, _, err = command("look", "a ghost", "--model", folder, "--json")
+    assert code == 0
+    assert "was saved with a head for token-classification, which was left out" in err
+    assert err.rstrip().endswith("load it with --task token-classification.")

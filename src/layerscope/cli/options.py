@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -140,12 +141,18 @@ def with_model(verb: Callable[..., None]) -> Callable[..., None]:
 
     def command(context: typer.Context, **given: Any) -> None:
         asked = Asked.of(context)
+        shown = warnings.showwarning
+        warnings.showwarning = lambda message, *rest, **more: shown(
+            asked.in_options(str(message)), *rest, **more
+        )
         model = kind(**{name: given.pop(name) for name in shared})
         try:
             verb(model=model, **given, **({"asked": asked} if "asked" in own else {}))
         except LayerscopeError as error:
             error.args = (asked.in_options(str(error)),)
             raise
+        finally:
+            warnings.showwarning = shown
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     options = (one for name, one in own.items() if name not in ("model", "asked"))
