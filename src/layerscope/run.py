@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,30 +17,17 @@ from layerscope.errors import InputError, ModelError
 from layerscope.network.batching import BATCH_TOKENS, Item, batches
 from layerscope.network.capture import Key, Take, capture, evaluation, recording_attention
 from layerscope.network.fitting import fitted, fitted_target
-from layerscope.network.heads import HEAD_OUTPUTS
 from layerscope.network.inputs import network_inputs
+from layerscope.network.missing import why_missing
 from layerscope.network.network import Network
 from layerscope.network.outputs import AXES, Outputs, as_array, reported, stitched, unpadded
 from layerscope.network.sites import ATTENTIONS
+from layerscope.network.wanted import Wanted
 from layerscope.network.windows import windows
-from layerscope.reduce.layers import Layers, listed, resolve_layers, resolve_sides
+from layerscope.reduce.layers import Layers, resolve_layers, resolve_sides
 from layerscope.text.encode import Text, encode, encode_target, list_of_texts
 from layerscope.text.tokens import Tokens
-from layerscope.trace import OF_WINDOWS, Trace
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What a pass is to bring back: layers (0 = embeddings), attention of the blocks among them, logits, pooler.
-
-    `decoder_layers` are those of an encoder-decoder's decoder, empty where it is given nothing to read.
-    """
-
-    layers: tuple[int, ...]
-    decoder_layers: tuple[int, ...] = ()
-    attention: bool = False
-    logits: bool = False
-    pooler: bool = False
+from layerscope.trace import Trace
 
 
 def run_many(
@@ -237,7 +223,7 @@ def _trace(
         windows=tuple((int(place[0]), int(place[-1]) + 1) for place in places),
         outputs=outputs,
         attention_layers=_attention_layers(model, wanted),
-        missing=_why_missing(model, wanted, target is not None, len(parts)),
+        missing=why_missing(model, wanted, target is not None, len(parts)),
     )
 
 
@@ -261,57 +247,3 @@ def _of_nothing(model: Network, wanted: Wanted) -> Outputs:
     if wanted.logits and model.has_head:
         outputs["logits"] = np.empty((0, model.vocab_size), np.float32)
     return outputs
-
-
-def _why_missing(model: Network, wanted: Wanted, has_target: bool, windows: int) -> dict[str, str]:
-    """For each output that a trace may lack, the sentence that says why and what to do."""
-    name = model.name
-    attention = "Attention was not kept: run with attention=True and a layer from 1 on."
-    if wanted.attention and max(wanted.layers, default=0) > 0:
-        having = [index + 1 for index in model.sites(attention=True).layers("attentions")]
-        attention = (
-            f"None of the layers that were kept has attention; in {name} these have: {listed(having)}."
-        )
-    decoder = (
-        f"{name} is {'an' if model.kind == 'encoder' else 'a'} {model.kind}: it has no separate decoder."
-    )
-    if model.is_encoder_decoder:
-        decoder = "Give the decoder something to read: run with target=."
-        if has_target:
-            decoder = f"None of the decoder's layers, 0 to {model.num_decoder_layers}, was kept: name one in layers=."
-    pooler = f"{name} has no trained pooler."
-    if model.untrained_pooler:
-        pooler = f"The checkpoint of {name} has no weights for its pooler: its output would be noise. Use mean or cls."
-    elif windows > 1:
-        pooler = OF_WINDOWS.format(windows, "pooler output")
-    elif model.num_layers not in wanted.layers:
-        pooler = (
-            f"The pooler reads the last layer, {model.num_layers}, which was not kept: add it to layers=."
-        )
-    sites = model.sites(attention=wanted.attention)
-    left_out = {one: f"{name} has no {one} to show: {why}" for one, why in sites.missing.items()}
-    return {
-        "hidden_states": "No layer was kept: name one in layers=.",
-        "attentions": attention,
-        "decoder_attentions": attention if has_target else decoder,
-        "cross_attentions": attention if has_target else decoder,
-        "decoder_hidden_states": decoder,
-        **{one: _why_no_logits(one, model, wanted, windows) for one in HEAD_OUTPUTS},
-        "pooler_output": pooler,
-    } | left_out
-
-
-def _why_no_logits(output: str, model: Network, wanted: Wanted, windows: int) -> str:
-    """Why a trace lacks what a head gives."""
-    head = next((head for head in model.heads if output in head.axes), None)
-    if head is None:
-        kinds = " and ".join(head.kind for head in model.heads)
-        return f"{model.name} gives no {output}: {f'its head is for {kinds}' if kinds else 'it has no head'}."
-    if head.is_untrained:
-        return f"The head of {model.name} is not in the checkpoint: its {output} would be noise."
-    if not wanted.logits:
-        return "The logits were not kept: run with logits=True."
-    return (
-        f"The text passed in {windows} overlapping windows, each with {output} of its own, so there are none of the "
-        "whole text: run with long='cut', or shorten it."
-    )

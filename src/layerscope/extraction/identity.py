@@ -24,7 +24,7 @@ def parameters_sha256(hf: Any) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
         values = tensor.detach().to("cpu").contiguous().reshape(-1)
         if values.numel():
-            digest.update(memoryview(values.view(torch.uint8).numpy()))
+            digest.update(values.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

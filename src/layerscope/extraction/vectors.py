@@ -15,10 +15,11 @@ from layerscope.network.batching import Item
 from layerscope.network.capture import Key
 from layerscope.network.memory import Budget
 from layerscope.network.pooled import Pool
+from layerscope.network.wanted import Wanted
 from layerscope.network.windows import windows
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import MAX, POOLER, WEIGHTINGS, Array
-from layerscope.run import Wanted, passing
+from layerscope.run import passing
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:

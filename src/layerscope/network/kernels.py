@@ -160,7 +160,8 @@ def _suited() -> bool:
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if not capabilities.get("sse4a") or not capabilities.get("avx512_bf16"):
         return False
-    if torch.backends.cpu.get_cpu_capability() != "AVX512" or not torch.backends.mkldnn.is_available():
+    backends: Any = torch.backends
+    if backends.cpu.get_cpu_capability() != "AVX512" or not backends.mkldnn.is_available():
         return False
     sample = torch.arange(12, dtype=torch.float32, device="cpu").view(3, 4)
     try:

@@ -168,7 +168,8 @@ def _device(held: torch.Tensor) -> torch.device:
 
 def _logits(module: Any, states: torch.Tensor, name: str) -> torch.Tensor:
     try:
-        return module(states[None])[0].detach().float().cpu()
+        logits: torch.Tensor = module(states[None])
+        return logits[0].detach().float().cpu()
     except Exception as error:
         raise ModelError(
             f"The head of {name} ({_class(module)}) gives nothing for states: {error}"
