@@ -223,7 +223,7 @@ def test_an_option_has_an_effect_or_is_refused(verb, mode, command, folder):
         for path in sorted(set(folder.rglob("*")) - before):
             if path.is_file() and path.suffix in (".png", ".parquet", ".safetensors"):
                 files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-            if path.name == "manifest.json":
+            if path.name == "_manifest.json":
                 files["settings"] = told_of(json.loads(path.read_text()))
             if path.name == "drawn.png":
                 path.unlink()

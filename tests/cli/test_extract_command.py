@@ -165,6 +165,6 @@ def test_stdin_and_ctrl_c(tiny_folder, tmp_path):
         assert process.stderr.read() == (
             b"What is whole is written; the same command goes on from there.\nlayerscope: stopped.\n"
         )
-        manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+        manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
         assert len(manifest["parts"]) > 10
         assert not manifest["complete"]

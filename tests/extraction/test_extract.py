@@ -269,7 +269,7 @@ def test_what_cannot_be_is_said_at_once(model, tmp_path, options, sentence):
     arguments = {"out": tmp_path / "out"} | options
     with pytest.raises(InputError, match=sentence):
         extract(model, ["a"], **arguments)
-    assert not (tmp_path / "out" / "manifest.json").exists()
+    assert not (tmp_path / "out" / "_manifest.json").exists()
 
 
 def test_a_name_that_is_taken_cannot_be_kept(model, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import datasets
 import duckdb
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -58,7 +59,7 @@ def copied(out, tmp_path):
 
 def edited(folder, **changes):
     """Change the manifest of a folder."""
-    path = folder / "manifest.json"
+    path = folder / "_manifest.json"
     values = {**json.loads(path.read_text()), **changes}
     sums = {name: sum(part[name] for part in values["parts"]) for name in ("rows", "errors", "tokens")}
     path.write_text(json.dumps(values | sums))
@@ -66,7 +67,7 @@ def edited(folder, **changes):
 
 
 def without_part(folder, number):
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = json.loads((folder / "_manifest.json").read_text())
     parts = [part for part in manifest["parts"] if not part["file"].endswith(f"{number}.parquet")]
     (folder / f"part-{number:06d}.parquet").unlink()
     return edited(folder, complete=False, parts=parts)
@@ -173,14 +174,14 @@ def test_datasets(features, out, tmp_path):
     with pytest.raises(InputError, match="is in the folder of features"):
         features.to_dataset(cache_dir=out / "cache")
     assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == [
-        "manifest.json",
+        "_manifest.json",
         *(f"part-{number:06d}.parquet" for number in range(3)),
     ]
 
 
 def test_the_page_about_storage_names_every_field_and_column(out, features):
     page = (Path(__file__).parents[2] / "docs" / "storage.md").read_text(encoding="utf-8")
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = json.loads((out / "_manifest.json").read_text())
     fields = [
         *manifest,
         *manifest["parts"][0],
@@ -199,7 +200,9 @@ def test_without_datasets(features, monkeypatch):
 
 
 def test_others_read_the_folder_as_it_is(features, out, tmp_path):
-    files = f"{out}/part-*.parquet"
+    assert pd.read_parquet(out).equals(pd.read_parquet(sorted(out.glob("part-*.parquet"))))
+    assert ds.dataset(out).count_rows() == len(TEXTS)
+    files = f"{out}/*.parquet"
     mean = features.to_numpy("mean_6")
     keys = list(features.to_numpy("key"))
 
@@ -315,7 +318,7 @@ def test_folders_that_hold_no_features(tmp_path):
     (tmp_path / "letter.txt").write_text("Dear")
     with pytest.raises(StorageError, match="There are no features in"):
         ls.open_features(tmp_path)
-    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "_manifest.json").write_text("{}")
     with pytest.raises(StorageError, match="is no manifest of features"):
         ls.open_features(tmp_path)
     with pytest.raises(InputError, match="a path or an address"):

@@ -89,11 +89,11 @@ def run(model, out, engine="ray", source=TEXTS, features=("mean@1:", "tokens@-1"
 
 
 def contents(out):
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = json.loads((out / "_manifest.json").read_text())
     # An iterator is called another name than a list; nothing else may differ.
     del manifest["about"]["corpus"]
     files = {
-        path.name: path.read_bytes() for path in out.iterdir() if path.name not in (".lock", "manifest.json")
+        path.name: path.read_bytes() for path in out.iterdir() if path.name not in (".lock", "_manifest.json")
     }
     return manifest, files
 
@@ -120,7 +120,7 @@ def until(condition, seconds=60):
 
 
 def parts_of(out):
-    return json.loads((out / "manifest.json").read_text())["parts"]
+    return json.loads((out / "_manifest.json").read_text())["parts"]
 
 
 def test_same_bytes_from_a_generator_that_only_the_driver_has(connected, bert, expected, tmp_path):

@@ -277,9 +277,9 @@ def test_a_manifest_that_cannot_be_is_refused_and_nothing_is_touched(change, sma
     out = tmp_path / "out"
     shutil.copytree(small, out)
     (tmp_path / "precious.txt").write_text("precious")
-    values = json.loads((out / "manifest.json").read_text())
+    values = json.loads((out / "_manifest.json").read_text())
     MANIFESTS[change](values)
-    (out / "manifest.json").write_text(json.dumps(values))
+    (out / "_manifest.json").write_text(json.dumps(values))
     before = contents(tmp_path)
     for use in (
         check,
@@ -287,7 +287,7 @@ def test_a_manifest_that_cannot_be_is_refused_and_nothing_is_touched(change, sma
         ls.open_features,
         lambda out: extract(tiny("bert"), samples.texts()[:11], out, part_rows=4),
     ):
-        with pytest.raises(StorageError, match=r"manifest.json is damaged, or was changed: .+\.$"):
+        with pytest.raises(StorageError, match=r"_manifest.json is damaged, or was changed: .+\.$"):
             use(out)
     assert contents(tmp_path) == before
 
@@ -322,14 +322,14 @@ def test_a_link_in_place_of_the_lock_is_not_followed(small, tmp_path):
     ],
 )
 def test_a_manifest_that_is_none_is_refused(tiny, tmp_path, text, sentence):
-    (tmp_path / "manifest.json").write_text(text)
+    (tmp_path / "_manifest.json").write_text(text)
     with pytest.raises(StorageError, match=sentence):
         extract(tiny("bert"), ["a"], tmp_path)
 
 
 def test_a_later_schema_is_refused(tiny, tmp_path):
     extract(tiny("bert"), ["a"], tmp_path)
-    manifest = tmp_path / "manifest.json"
+    manifest = tmp_path / "_manifest.json"
     manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 2'))
     with pytest.raises(StorageError, match="schema version 2, and this Layerscope reads 1"):
         extract(tiny("bert"), ["a"], tmp_path)
@@ -381,7 +381,7 @@ def test_ctrl_c_writes_what_is_whole_and_a_second_writer_is_refused_meanwhile(ti
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate()
     assert out == "stopped\n"
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     assert {part["file"] for part in manifest["parts"]} == {
         path.name for path in (tmp_path / "out").glob("part-*")
     }

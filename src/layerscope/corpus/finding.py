@@ -137,7 +137,7 @@ def _matching(pattern: str) -> list[str]:
 def _holds_features(folder: str) -> bool:
     """Whether a folder is the output of an extraction, which may lie in the folder of its corpus."""
     try:
-        with open(os.path.join(folder, "manifest.json"), "rb") as file:
+        with open(os.path.join(folder, "_manifest.json"), "rb") as file:
             return b'"format": "layerscope features"' in file.read(200)
     except OSError:
         return False

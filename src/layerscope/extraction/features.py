@@ -42,7 +42,7 @@ class Features:
 
     Attributes:
         folder: where they are.
-        manifest: what stands in `manifest.json`, as it was when they were opened.
+        manifest: what stands in `_manifest.json`, as it was when they were opened.
     """
 
     folder: Folder

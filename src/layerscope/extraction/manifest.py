@@ -10,7 +10,7 @@ from typing import Any
 from layerscope.errors import StorageError
 from layerscope.extraction.part import Part, check, check_parts, is_a
 
-NAME = "manifest.json"
+NAME = "_manifest.json"
 FORMAT = "layerscope features"
 SCHEMA_VERSION = 1
 
@@ -36,7 +36,7 @@ _FIELDS: dict[str, type] = {
 
 @dataclass(frozen=True)
 class Manifest:
-    """What stands in `manifest.json`.
+    """What stands in `_manifest.json`.
 
     Attributes:
         settings: all that decides what the rows are; with other settings it is another extraction.

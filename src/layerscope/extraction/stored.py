@@ -39,7 +39,7 @@ class Stored:
 
     Attributes:
         folder: where they are.
-        manifest: what stands in `manifest.json`.
+        manifest: what stands in `_manifest.json`.
     """
 
     folder: Folder
