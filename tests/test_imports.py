@@ -54,14 +54,24 @@ def test_importing_changes_nothing_around_it():
     assert "same" in loaded_after(code)
 
 
-@pytest.mark.parametrize("name", layerscope.__all__)
-def test_every_public_name_is_there_whatever_was_imported_before(name):
+def test_every_public_name_is_there_whatever_was_imported_before():
     code = (
         "import importlib, pkgutil, layerscope\n"
         "for found in pkgutil.walk_packages(layerscope.__path__, 'layerscope.'):\n"
         "    '__main__' in found.name or importlib.import_module(found.name)\n"
-        f"from layerscope import {name}\n"
-        f"assert callable({name}) or {name!r} in ('samples', 'algebra'), {name}\n"
+        "for name in layerscope.__all__:\n"
+        "    space = {}\n"
+        "    exec(f'from layerscope import {name}', space)\n"
+        "    assert callable(space[name]) or name in ('samples', 'algebra'), name\n"
+    )
+    loaded_after(code)
+
+
+def test_every_error_and_warning_is_public():
+    code = (
+        "import inspect, layerscope, layerscope.errors as errors\n"
+        "ours = [name for name, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, Exception)]\n"
+        "assert set(ours) <= set(layerscope.__all__), ours\n"
     )
     loaded_after(code)
 

@@ -26,11 +26,24 @@ if TYPE_CHECKING:
     from layerscope.analysis.embeddings import embeddings as embeddings
     from layerscope.analysis.head_search import head_search as head_search
     from layerscope.analysis.lens import lens as lens
+    from layerscope.analysis.look import look as look
     from layerscope.analysis.neighbours import neighbours as neighbours
     from layerscope.analysis.senses import senses as senses
     from layerscope.analysis.similarity import similarity as similarity
     from layerscope.analysis.verify import verify as verify
+    from layerscope.corpus.corpus import open_corpus as open_corpus
+    from layerscope.errors import AlignmentError as AlignmentError
+    from layerscope.errors import CheckpointError as CheckpointError
+    from layerscope.errors import InputError as InputError
     from layerscope.errors import LayerscopeError as LayerscopeError
+    from layerscope.errors import LeftOutHeadWarning as LeftOutHeadWarning
+    from layerscope.errors import MissingExtraError as MissingExtraError
+    from layerscope.errors import MissingRowsWarning as MissingRowsWarning
+    from layerscope.errors import ModelError as ModelError
+    from layerscope.errors import NewHeadWarning as NewHeadWarning
+    from layerscope.errors import NotFoundError as NotFoundError
+    from layerscope.errors import StorageError as StorageError
+    from layerscope.errors import UntrustedError as UntrustedError
     from layerscope.extraction.extract import extract as extract
     from layerscope.extraction.features import open_features as open_features
     from layerscope.extraction.mapping import FeatureMap as FeatureMap
@@ -58,6 +71,7 @@ _HOMES = {
     "pooling": "reduce.pooling",
     "weighting": "reduce.pooling",
     "Feature": "reduce.feature",
+    "look": "analysis.look",
     "similarity": "analysis.similarity",
     "drift": "analysis.drift",
     "senses": "analysis.senses",
@@ -70,6 +84,7 @@ _HOMES = {
     "heads": "analysis.attention",
     "head_search": "analysis.head_search",
     "verify": "analysis.verify",
+    "open_corpus": "corpus.corpus",
     "extract": "extraction.extract",
     "open_features": "extraction.features",
     "FeatureMap": "extraction.mapping",
@@ -79,6 +94,17 @@ _HOMES = {
     "algebra": "algebra",
     "samples": "samples",
     "LayerscopeError": "errors",
+    "AlignmentError": "errors",
+    "CheckpointError": "errors",
+    "InputError": "errors",
+    "LeftOutHeadWarning": "errors",
+    "MissingExtraError": "errors",
+    "MissingRowsWarning": "errors",
+    "ModelError": "errors",
+    "NewHeadWarning": "errors",
+    "NotFoundError": "errors",
+    "StorageError": "errors",
+    "UntrustedError": "errors",
 }
 
 __all__ = [*_HOMES]

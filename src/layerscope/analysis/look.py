@@ -99,6 +99,11 @@ def look(model: Model, text: str, pair: str | None = None, layers: Layers | None
     Raises:
         InputError: the text does not fit the context window, or a layer does not exist.
         ModelError: `layers` were named, and the model's attention cannot be read; or it gives NaN or infinity.
+
+    >>> import layerscope as ls
+    >>> seen = ls.look(ls.load(), "Seeing is believing.")
+    >>> seen.tokens.strings, seen.lengths.shape
+    (('[CLS]', 'seeing', 'is', 'believing', '.', '[SEP]'), (7, 6))
     """
     check_count("k", k)
     chosen = None if layers is None else resolve_layers(layers, model.num_layers)

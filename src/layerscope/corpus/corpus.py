@@ -92,6 +92,11 @@ def open_corpus(
 
     Raises:
         InputError: nothing that can be read, or names of columns that do not fit; the message says what would.
+
+    >>> import layerscope as ls
+    >>> corpus = ls.open_corpus([{"title": "A", "text": "a ghost"}, {"title": "B", "text": "the bank"}], text="text")
+    >>> [rows.texts for rows in corpus.chunks(64)]
+    [['a ghost', 'the bank']]
     """
     if unit not in UNITS:
         raise unknown("unit", unit, UNITS)
