@@ -16,7 +16,7 @@ _BYTES = 1 << 26
 _ROWS = 4096
 
 # How long a part is to take at most, about.
-_SECONDS = 20.0
+_SECONDS = 10.0
 
 # How long is spent on timing, about, and on how many rows at most.
 _TIMED = 0.25
