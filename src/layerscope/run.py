@@ -190,8 +190,6 @@ def _of_heads(model: Network, output: Any) -> Outputs:
     for head in model.trained_heads:
         for name, axes in head.axes.items():
             value = reported(output, name)[1]
-            if value is None and len(model.heads) == 1:
-                value = output.get("logits")  # of a head for next sentences alone
             is_of_words = head.is_language_model and value is not None and value.shape[-1] < model.vocab_size
             if value is None or value.ndim != len(axes) + 1 or is_of_words:
                 what = "logits over its vocabulary" if head.is_language_model else f"{name} that can be read"

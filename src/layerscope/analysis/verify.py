@@ -251,8 +251,6 @@ def _arrays(model: Model, output: Any) -> dict[str, Array]:
     arrays = {}
     for name, axes in model.axes.items():
         value = reported(output, name)[1]
-        if value is None and name == "next_sentence_logits":
-            value = output.get("logits") if len(model.heads) == 1 else None
         if value is None:
             continue
         if axes.startswith("L"):

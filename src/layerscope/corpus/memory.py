@@ -30,9 +30,8 @@ def from_memory(given: Any) -> Source:
     _refuse(given, name)
     pa = arrow()
     if _is_a(given, "datasets", "Dataset"):
-        if (
-            given.format["type"] == "custom"
-        ):  # with_transform: what stands in its columns is not what it gives
+        # With a transform, what stands in its columns is not what it gives.
+        if given.format["type"] == "custom":
             return Records(name, lambda start: _transformed(given, start), count=len(given))
         return from_dataset(name, given)
     if _is_a(given, "datasets", "IterableDataset"):

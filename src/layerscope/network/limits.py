@@ -57,14 +57,13 @@ def limits(model: Parts, sites: Callable[[], Sites]) -> Limits:
     """The smaller of what the tokenizer says, and what the network has positions for or its configuration says."""
     says = model.tokenizer.model_max_length
     says = None if says is None or says >= _NO_LIMIT else int(says)
+    said = _smaller(says, _configured(model.config))
     if model.device.type == "meta":  # nothing runs without weights
-        configured = _configured(model.config)
-        return Limits(_smaller(says, configured), _smaller(says, configured))
+        return Limits(said, said)
     try:
         watched = _watched(model)
     except ModelError:  # said when it is run
-        configured = _configured(model.config)
-        return Limits(_smaller(says, configured), _smaller(says, configured))
+        return Limits(said, said)
     window = watched.get("T", _configured(model.config))
     if window is not None and window <= _TRIED and model.device.type == "cpu":
         window = _longest(model, sites, window)  # elsewhere an index that is too large ends the process

@@ -56,7 +56,9 @@ def named(output: Any) -> dict[str, Any]:
 def reported(output: Any, name: str) -> tuple[str, Any]:
     """An output of ours in what a pass reports: its name there, and its value, None if it is not there."""
     theirs = (other for other, ours in NAMES.items() if ours == name and output.get(other) is not None)
-    found = next(theirs, name)
+    # A head for next sentences alone calls what it gives its logits.
+    other = "logits" if name == "next_sentence_logits" else name
+    found = next(theirs, other)
     return found, output.get(found)
 
 

@@ -108,7 +108,7 @@ class Parts:
         """Those that the checkpoint has weights for."""
         return tuple(head for head in self.heads if not head.is_untrained)
 
-    @property
+    @cached_property
     def axes(self) -> dict[str, str]:
         """The axes of every output, those of its heads included."""
         return AXES | {name: axes for head in self.heads for name, axes in head.axes.items()}
