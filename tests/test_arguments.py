@@ -36,7 +36,7 @@ def things(tiny, tmp_path_factory):
         "drift": ls.drift(model, TEXTS),
         "lens": ls.lens(tiny("gpt2"), TEXT, k=2),
         "heads": ls.head_search(model, [SENTENCE], minimum=1),
-        "sweep": ls.sweep(model, TEXTS, list("aabb"), "mean@1", folds=2),
+        "sweep": ls.sweep(model, TEXTS, list("aabb"), "mean@1", cv=2),
     }
 
 
@@ -83,8 +83,8 @@ CALLS = {
         ls.senses,
         {"model": t["model"], "word": "bank", "texts": TEXTS, "labels": list("aabb")},
     ),
-    "neighbours": lambda t: (ls.neighbours, {"model": t["model"], "query": 7}),
-    "embeddings": lambda t: (ls.embeddings, {"model": t["model"], "text": TEXT}),
+    "neighbors": lambda t: (ls.neighbors, {"model": t["model"], "query": 7}),
+    "embedding_parts": lambda t: (ls.embedding_parts, {"model": t["model"], "text": TEXT}),
     "lens": lambda t: (ls.lens, {"model": t["decoder"], "text": TEXT, "k": 2}),
     "anatomy": lambda t: (ls.anatomy, {"model": t["model"], "text": TEXT}),
     "partners": lambda t: (ls.partners, {"trace": t["trace"]}),
@@ -104,7 +104,7 @@ CALLS = {
     ),
     "sweep": lambda t: (
         ls.sweep,
-        {"model": t["model"], "texts": TEXTS, "labels": list("aabb"), "features": "mean@1", "folds": 2},
+        {"model": t["model"], "texts": TEXTS, "labels": list("aabb"), "features": "mean@1", "cv": 2},
     ),
     "export": lambda t: (export, {"model": t["model"], "out": t["folder"] / "exported"}),
     "load": lambda t: (ls.load, {"checkpoint": "./nowhere"}),
@@ -204,7 +204,7 @@ def test_what_is_nearly_what_was_meant_is_said(things):
         (ls.drift, {"model": "bert", "texts": TEXTS}, "not 'bert'. Load it first: layerscope.load(name)."),
         (ls.heads, {"model": model.hf, "texts": TEXTS}, "Give layerscope.wrap(network, tokenizer)."),
         (
-            ls.neighbours,
+            ls.neighbors,
             {"model": None, "query": 7},
             "model is a Model, as layerscope.load gives it; not None.",
         ),

@@ -25,8 +25,8 @@ def test_of_very_many_names_some_are_listed_and_the_nearest():
     assert "scorer_0, scorer_1," in said
     assert said.endswith("and 40 more. Did you mean 'scorer_59'?")
     assert len(str(unknown("scoring", "foo", names))) < 300
-    assert str(unknown("unit", "lyne", ["line", "word"])) == (
-        "Unknown unit 'lyne'; known: line, word. Did you mean 'line'?"
+    assert str(unknown("segment", "lyne", ["line", "word"])) == (
+        "Unknown segment 'lyne'; known: line, word. Did you mean 'line'?"
     )
 
 

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from layerscope.analysis.attention import heads as heads
     from layerscope.analysis.attention import partners as partners
     from layerscope.analysis.drift import drift as drift
-    from layerscope.analysis.embeddings import embeddings as embeddings
+    from layerscope.analysis.embedding_parts import embedding_parts as embedding_parts
     from layerscope.analysis.head_search import head_search as head_search
     from layerscope.analysis.lens import lens as lens
     from layerscope.analysis.look import look as look
-    from layerscope.analysis.neighbours import neighbours as neighbours
+    from layerscope.analysis.neighbors import neighbors as neighbors
     from layerscope.analysis.senses import senses as senses
     from layerscope.analysis.similarity import similarity as similarity
     from layerscope.analysis.verify import verify as verify
@@ -75,8 +75,8 @@ _HOMES = {
     "similarity": "analysis.similarity",
     "drift": "analysis.drift",
     "senses": "analysis.senses",
-    "neighbours": "analysis.neighbours",
-    "embeddings": "analysis.embeddings",
+    "neighbors": "analysis.neighbors",
+    "embedding_parts": "analysis.embedding_parts",
     "lens": "analysis.lens",
     "anatomy": "analysis.anatomy",
     "partners": "analysis.attention",

@@ -189,7 +189,7 @@ def test_from_a_folder_of_features(model, tmp_path):
 def test_a_folder_has_the_layers_that_it_has(model, tmp_path):
     texts = ["The bank's bank.", "A bank in New York, New York", "a bank" + " of it" * 400 + " bank"]
     features = ls.extract(
-        model, texts, tmp_path / "f", ["mean@-1", "words@1", "words@-1"], long="cut", numbers="float16"
+        model, texts, tmp_path / "f", ["mean@-1", "words@1", "words@-1"], long="cut", column_dtype="float16"
     )
     found = ls.senses(features, "bank")
     # "bank's" is one word, and what was cut has no vector.

@@ -32,7 +32,8 @@ MISTAKES = {
     "look a --layers 1,9": "Layer 9 does not exist",
     "look a --layers 4:9": "The range '4:9' does not lie in this model's layers, 0 to 6.",
     "compare a b --layer 9": "Layer 9 does not exist",
-    "compare a b --pooling avg": "Unknown pooling 'avg'; known: mean, max, cls, last, mean_sqrt, weighted, pooler.",
+    "compare a b --pooling avg": "Unknown pooling 'avg'; known: mean, max, cls, last, mean_sqrt, "
+    "weighted_mean, pooler.",
     "anatomy a --layer 9": "Layer 9 does not exist",
     "attention a --layer 9": "Layer 9 does not exist",
     "attention a --layers -9:": "The range '-9:' does not lie",

@@ -70,13 +70,13 @@ CALLS = {
                 "--dtype": ["float16"],
             },
         ),
-        (["poem.txt"], {"--unit": ["paragraph"]}),
+        (["poem.txt"], {"--segment": ["paragraph"]}),
     ],
     "senses": [
         (["bank", "two.csv"], {"--text": ["other"], "--label": ["sense"], "--layer": ["1"], "--dtype": ["float16"]}),
-        (["bank", "poem.txt"], {"--unit": ["document"]}),
+        (["bank", "poem.txt"], {"--segment": ["document"]}),
     ],
-    "neighbours": [
+    "neighbors": [
         (["ghost"], {"-k": ["2"], "--metric": ["dot"], "--ids": ["7"], "--dtype": ["float16"]}),
         (["ghost", "-m", "bart"], {"--matrix": ["output"]}),
     ],
@@ -91,7 +91,7 @@ CALLS = {
                 "--id": ["nr"],
                 "--keep": ["nr"],
                 "--dtype": ["float16"],
-                "--numbers": ["float16"],
+                "--column-dtype": ["float16"],
                 "--long": ["cut"],
                 "--on-error": ["raise"],
                 "--part-rows": ["2"],
@@ -101,7 +101,7 @@ CALLS = {
                 "--repair": ["OUT"],
             },
         ),
-        (["poem.txt", "-o", "OUT", "--part-rows", "8"], {"--unit": ["paragraph"]}),
+        (["poem.txt", "-o", "OUT", "--part-rows", "8"], {"--segment": ["paragraph"]}),
     ],
     "plan": [
         (
@@ -115,15 +115,15 @@ CALLS = {
                 "--text": ["other"],
                 "--pair": ["other"],
                 "--dtype": ["float16"],
-                "--numbers": ["float16"],
+                "--column-dtype": ["float16"],
                 "--long": ["cut"],
             },
         ),
-        (["poem.txt", "--rate", "1000"], {"--unit": ["paragraph"]}),
+        (["poem.txt", "--rate", "1000"], {"--segment": ["paragraph"]}),
     ],
     "sweep": [
         (
-            ["two.csv", "--label", "share", "--task", "regress", "-f", "mean@1", "--folds", "2"],
+            ["two.csv", "--label", "share", "--task", "regress", "-f", "mean@1", "--cv", "2"],
             {
                 "--label": ["sense"],
                 "--text": ["other"],
@@ -131,7 +131,7 @@ CALLS = {
                 "--feature": ["max@1"],
                 "--group": ["sense"],
                 "--task": ["classify"],
-                "--folds": ["3"],
+                "--cv": ["3"],
                 "--scoring": ["max_error"],
                 "--probe": ["logistic"],
                 "--long": ["error"],

@@ -24,7 +24,7 @@ def table(tmp_path):
 def test_sweep(command, table, tmp_path):
     code, out, err = command(
         "sweep", table, "--text", "text", "--label", "kind", "-f", "mean@all", "-f", "mean@-4:/concat",
-        "--folds", 3, "--png", tmp_path / "s.png",
+        "--cv", 3, "--png", tmp_path / "s.png",
     )  # fmt: skip
     assert code == 0, err
     assert "accuracy of a ridge probe, 3 folds, 18 texts" in out
@@ -35,7 +35,7 @@ def test_sweep(command, table, tmp_path):
 
 def test_as_json_with_groups_and_an_export(command, table, tmp_path):
     code, out, err = command(
-        "sweep", table, "--text", "text", "--label", "kind", "--group", "author", "-f", "mean@2", "--folds", 2,
+        "sweep", table, "--text", "text", "--label", "kind", "--group", "author", "-f", "mean@2", "--cv", 2,
         "--export", tmp_path / "best", "--json",
     )  # fmt: skip
     assert code == 0, err
@@ -48,7 +48,7 @@ def test_as_json_with_groups_and_an_export(command, table, tmp_path):
 def test_words_of_a_treebank(command, tmp_path):
     path = tmp_path / "t.conllu"
     path.write_text("1\tA\ta\tDET\t_\t_\t2\tdet\t_\t_\n2\tghost\tghost\tNOUN\t_\t_\t0\troot\t_\t_\n\n" * 4)
-    code, out, err = command("sweep", path, "--label", "upos", "--folds", 2)
+    code, out, err = command("sweep", path, "--label", "upos", "--cv", 2)
     assert code == 0, err
     assert "8 words" in out
     assert "words@6" in out
@@ -61,11 +61,11 @@ def test_mistakes(command, table, tmp_path):
         (["sweep", table, "--text", "text", "--label", "sort"], "'sort'"),
         (["sweep", table, *label, "-f", "words@1"], "a feature is one vector a text"),
         (
-            ["sweep", table, *label, "--folds", 40],
+            ["sweep", table, *label, "--cv", 40],
             "The class 'money' has 9 examples, fewer than the 40 folds",
         ),
         (["sweep", table, *label, "--probe", "tree"], "'tree'"),
-        (["sweep", table, *label, "-f", "mean@1", "--folds", 2, "--export", table], "is there already"),
+        (["sweep", table, *label, "-f", "mean@1", "--cv", 2, "--export", table], "is there already"),
     ):
         code, _, err = command(*words)
         assert code == 2

@@ -93,12 +93,12 @@ def test_the_column_of_texts_is_found(columns, chosen):
         ({"text": "body", "keep": "n"}, r"keep is a list of names of columns; give keep=\['n'\]"),
         ({"text": "body", "id": "n", "keep": ["n"]}, "Column 'n' is named twice in id= and keep="),
         (
-            {"text": "body", "unit": "lines"},
-            "Unknown unit 'lines'; known: line, paragraph, document. Did you",
+            {"text": "body", "segment": "lines"},
+            "Unknown segment 'lines'; known: line, paragraph, document. Did you",
         ),
         (
-            {"text": "body", "unit": "document"},
-            "unit='document' is for text files; a DataFrame has rows of its own",
+            {"text": "body", "segment": "document"},
+            "segment='document' is for text files; a DataFrame has rows of its own",
         ),
     ],
 )
@@ -128,8 +128,8 @@ def test_tables_without_a_choice():
 def test_a_unit_is_for_text_files(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text\na\n")
-    with pytest.raises(InputError, match="unit='paragraph' is for text files; a.csv has rows of its own"):
-        open_corpus(path, unit="paragraph")
+    with pytest.raises(InputError, match="segment='paragraph' is for text files; a.csv has rows of its own"):
+        open_corpus(path, segment="paragraph")
 
 
 @pytest.mark.parametrize(("size", "start"), [(0, 0), (1, -1)])

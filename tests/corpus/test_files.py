@@ -54,19 +54,19 @@ def test_blocks_of_bytes_do_not_show(tmp_path_factory, text, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "BLOCK", block)
         assert read(path)[0] == (expected[:-1] if not expected[-1] else expected)
-        assert read(path, unit="document")[0] == [text]
+        assert read(path, segment="document")[0] == [text]
 
 
 def test_paragraphs_and_documents(tmp_path):
     path = write(tmp_path / "a.md", "\n\none\ntwo\n \t\n\nthree\n")
-    assert read(path, unit="paragraph", keep=["line"]) == (
+    assert read(path, segment="paragraph", keep=["line"]) == (
         ["one\ntwo", "three"],
         [],
         [{"line": 3}, {"line": 7}],
     )
-    assert read(path, unit="document", keep=["line"])[1:] == ([], [{"line": 1}])
+    assert read(path, segment="document", keep=["line"])[1:] == ([], [{"line": 1}])
     write(tmp_path / "sub" / "b.txt", "b")
-    assert read(tmp_path, unit="document", keep=["file"])[2] == [{"file": "a.md"}, {"file": "sub/b.txt"}]
+    assert read(tmp_path, segment="document", keep=["file"])[2] == [{"file": "a.md"}, {"file": "sub/b.txt"}]
 
 
 def test_bytes_that_are_not_utf8(tmp_path):

@@ -13,7 +13,15 @@ from layerscope.extraction.extract import extract
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLINGS
 
-FEATURES = ["mean@all", "max@-1", "last@-2", "mean_sqrt@0", "weighted@-1", "mean@-2:/concat", "max@0:2/mean"]
+FEATURES = [
+    "mean@all",
+    "max@-1",
+    "last@-2",
+    "mean_sqrt@0",
+    "weighted_mean@-1",
+    "mean@-2:/concat",
+    "max@0:2/mean",
+]
 
 
 def close(given, expected):
@@ -67,7 +75,7 @@ def test_a_pairs_features_are_those_of_its_trace(model, tmp_path):
 def test_long_texts_pass_in_windows_and_are_pooled_as_a_whole(tiny, tmp_path):
     model = tiny("bert")
     texts = ["a short one", "seeing is believing " * 60]
-    features = ["mean@all", "max@-1", "last@-1", "weighted@-1", "mean_sqrt@-1", "mean@-2:/concat"]
+    features = ["mean@all", "max@-1", "last@-1", "weighted_mean@-1", "mean_sqrt@-1", "mean@-2:/concat"]
     frame = extract(model, texts, tmp_path / "out", features).to_pandas()
     assert frame["num_windows"][0] == 1
     assert frame["num_windows"][1] == len(model.run(texts[1]).windows) > 2
@@ -189,7 +197,7 @@ def test_half_precision_columns_and_a_number_that_does_not_fit(model, tmp_path):
     try:
         texts = ["A ghost.", "Seeing is believing and more than that."]
         extracted = extract(
-            model, texts, tmp_path / "out", ["mean@-1", "huge_of_extract@-1"], numbers="float16"
+            model, texts, tmp_path / "out", ["mean@-1", "huge_of_extract@-1"], column_dtype="float16"
         )
         frame = extracted.to_pandas()
         assert frame["huge_of_extract_6"][1] is None
@@ -253,8 +261,8 @@ def test_an_empty_corpus_is_a_folder_without_rows(model, tmp_path):
         ({"features": ["mean@all", "mean@6"]}, "give the column mean_6 twice"),
         ({"features": ["mean@9"]}, "Layer 9 does not exist"),
         ({"features": ["medium@1"]}, "Unknown pooling 'medium'"),
-        ({"dtype": "bf16"}, "Unknown precision 'bf16'; known: auto, float32, bfloat16, float16"),
-        ({"numbers": "int8"}, "Unknown precision of the columns 'int8'"),
+        ({"dtype": "bf16"}, "Unknown dtype 'bf16'; known: auto, float32, bfloat16, float16"),
+        ({"column_dtype": "int8"}, "Unknown column_dtype 'int8'"),
         ({"long": "split"}, "Unknown way with long texts 'split'"),
         ({"on_error": "ignore"}, "Unknown way with errors 'ignore'"),
         ({"part_rows": 0}, "part_rows is a whole number, at least 1; not 0"),

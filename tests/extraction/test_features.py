@@ -237,7 +237,7 @@ def test_others_read_the_folder_as_it_is(features, out, tmp_path):
 def test_float16(model, tmp_path):
     texts = [TEXTS[0], None, TEXTS[3]]
     features = ls.extract(
-        model, texts, tmp_path, ["mean@-1", "words@-1"], numbers="float16", part_rows=2, progress=False
+        model, texts, tmp_path, ["mean@-1", "words@-1"], column_dtype="float16", part_rows=2, progress=False
     )
     mean = features.to_numpy("mean_6")
     assert mean.dtype == np.float16

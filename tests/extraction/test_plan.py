@@ -7,7 +7,7 @@ from layerscope.errors import InputError
 
 def test_everything_is_counted_in_a_small_corpus(model):
     texts = [*samples.texts(), None]
-    made = ls.plan(model, texts, ["mean@all", "tokens@-1", "max@-2:/concat"], numbers="float16")
+    made = ls.plan(model, texts, ["mean@all", "tokens@-1", "max@-2:/concat"], column_dtype="float16")
     tokens = sum(len(model.tokenize(text)) for text in samples.texts())
     assert (made.rows, made.tokens, made.is_sampled, made.errors) == (len(texts), tokens, False, 1)
     assert made.bytes_a_row["mean_3"] == 384 * 2

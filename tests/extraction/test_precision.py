@@ -81,7 +81,7 @@ def test_a_cast_model_is_a_copy_and_its_own_precision_no_copy(model):
     assert half.hf is not model.hf
     assert model.hf.dtype == torch.float32
     assert cast(model, "float32") is model
-    with pytest.raises(InputError, match="Unknown precision 'int4'"):
+    with pytest.raises(InputError, match="Unknown dtype 'int4'"):
         cast(model, "int4")
 
 
@@ -96,7 +96,7 @@ def test_the_check_is_in_the_manifest(model, tmp_path, hardware):
     made = extract(model, samples.texts(), tmp_path / "out", ["mean@all"], dtype="auto")
     check = made.manifest.about["precision_check"]
     assert set(check["least_cosine"]) == {f"mean_{layer}" for layer in range(7)}
-    assert made.manifest.settings["numbers"]["network"] == check["chosen"] == "bfloat16"
+    assert made.manifest.settings["dtype"] == check["chosen"] == "bfloat16"
     exact = extract(model, samples.texts(), tmp_path / "exact", ["mean@all"]).to_numpy("mean_6")
     ours = made.to_numpy("mean_6")
     cosines = (exact * ours).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(ours, axis=1)

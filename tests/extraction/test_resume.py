@@ -81,8 +81,8 @@ def test_a_finished_folder_is_left_as_it_is(tiny, tmp_path):
     ("options", "sentence"),
     [
         ({"features": ["mean@0"]}, r'features is \["mean@0"\], and was \["mean@-1"\]'),
-        ({"numbers": "float16"}, r'numbers.columns is "float16", and was "float32"'),
-        ({"dtype": "bfloat16"}, r'numbers.network is "bfloat16", and was "float32"'),
+        ({"column_dtype": "float16"}, r'column_dtype is "float16", and was "float32"'),
+        ({"dtype": "bfloat16"}, r'dtype is "bfloat16", and was "float32"'),
         ({"long": "cut"}, r'long_texts.long is "cut", and was "window"'),
         ({"part_rows": 6}, "part_rows is 6, and was 5"),
         ({"on_error": "raise"}, r'on_error is "raise", and was "row"'),
@@ -255,11 +255,11 @@ MANIFESTS = {
     "about nobody": lambda one: one.update(about={}),
     **{
         f"no {name}": lambda one, name=name: one.pop(name)
-        for name in ("columns", "schema", "numbers", "about", "model")
+        for name in ("columns", "schema", "dtype", "column_dtype", "about", "model")
     },
     **{
         f"{name} is null": lambda one, name=name: one.update({name: None})
-        for name in ("columns", "schema", "numbers")
+        for name in ("columns", "schema", "dtype", "column_dtype")
     },
 }
 

@@ -69,7 +69,7 @@ def test_numbers_that_are_none_are_said_by_row(tiny_folder):
         block.words("words_1")
     for ask in (
         lambda: ls.drift(model, texts),
-        lambda: ls.sweep(model, texts * 2, ["a", "b"] * 2, ["mean@0"], folds=2),
+        lambda: ls.sweep(model, texts * 2, ["a", "b"] * 2, ["mean@0"], cv=2),
         lambda: ls.LayerFeatures("mean@0", model).fit_transform(texts),
     ):
         with pytest.raises(ModelError, match="Row 1 of the corpus: mean_0: holds NaN or infinity"):

@@ -23,7 +23,7 @@ FEATURES = [
     "max@3",
     "last@2",
     "mean_sqrt@1",
-    "weighted@5",
+    "weighted_mean@5",
     "mean@-4:/mean",
     "cls@1:3/mean",
     "mean@-4:/concat",

@@ -42,7 +42,7 @@ def by_hand(vectors, labels, folds, model, score):
 
 @pytest.fixture(scope="module")
 def found(model):
-    return ls.sweep(model, TEXTS, LABELS, ["mean@all", "cls@2", "max@-4:/max", "mean@-4:/concat"], folds=3)
+    return ls.sweep(model, TEXTS, LABELS, ["mean@all", "cls@2", "max@-4:/max", "mean@-4:/concat"], cv=3)
 
 
 def test_the_scores_are_those_of_scikit_learn_by_hand(model, found):
@@ -101,7 +101,7 @@ def test_words(model):
         ["He", "froze", "\u200b", "."],
     ] * 4
     labels = [["D", "N", "V", "P"], ["D", "N", "V", "P"], ["N", "V", "V", "P"]] * 4
-    found = ls.sweep(model, sentences, labels, folds=2)
+    found = ls.sweep(model, sentences, labels, cv=2)
     assert found.unit == "word"
     assert [str(result.feature) for result in found.results] == [f"words@{layer}" for layer in range(7)]
     # The tokenizer drops a zero width space, so that such a word has no vector.
@@ -112,7 +112,7 @@ def test_words(model):
 def test_words_equal_scikit_learn_by_hand(model):
     sentences = [["The", "embracing", "ghost", "sat"], ["A", "bank", "lends", "tokenization"]] * 3
     labels = [["D", "V", "N", "V"], ["D", "N", "V", "N"]] * 3
-    found = ls.sweep(model, sentences, labels, ["words@4"], folds=2)
+    found = ls.sweep(model, sentences, labels, ["words@4"], cv=2)
     vectors = np.concatenate([model.run(model.tokenize(words=one)).word_vectors(4) for one in sentences])
     flat, groups = np.array([label for own in labels for label in own]), np.repeat(np.arange(6), 4)
     folds = list(StratifiedGroupKFold(2, shuffle=True, random_state=0).split(flat, flat, groups))
@@ -124,7 +124,7 @@ def test_words_equal_scikit_learn_by_hand(model):
 
 def test_numbers(model):
     numbers = np.array([len(text) / 10 for text in TEXTS])
-    found = ls.sweep(model, TEXTS, numbers, ["mean@2"], folds=3)
+    found = ls.sweep(model, TEXTS, numbers, ["mean@2"], cv=3)
     folds = list(KFold(3, shuffle=True, random_state=0).split(numbers))
     vectors = np.stack([model.run(text).pool("mean", 2) for text in TEXTS])
 
@@ -138,7 +138,7 @@ def test_numbers(model):
 
 
 def test_logistic_regression_and_another_score(model):
-    found = ls.sweep(model, TEXTS, LABELS, ["mean@-1"], folds=2, probe="logistic", scoring="f1_macro")
+    found = ls.sweep(model, TEXTS, LABELS, ["mean@-1"], cv=2, probe="logistic", scoring="f1_macro")
     assert found.results[0].score > 0.7
     assert "f1_macro" in found.table().columns
 
@@ -161,7 +161,7 @@ def test_the_network_runs_once(model, tiny):
         lambda _module, args: passed.append(args[0].shape[0])
     )
     try:
-        ls.sweep(model, TEXTS, LABELS, folds=2)
+        ls.sweep(model, TEXTS, LABELS, cv=2)
     finally:
         handle.remove()
     assert len(TEXTS) <= sum(passed) <= len(TEXTS) + 4  # and what finding the sites takes
@@ -190,7 +190,7 @@ def test_the_result_as_plain_values_and_as_a_figure(found):
         ([], LABELS, {}, "Name at least one feature"),
         (["mean@9"], LABELS, {}, "Layer 9 does not exist"),
         (["mean@1"], ["x"] * 24, {}, "All 24 labels are x"),
-        (["mean@1"], LABELS, {"folds": 13}, "The class 'money' has 12 examples, fewer than the 13 folds"),
+        (["mean@1"], LABELS, {"cv": 13}, "The class 'money' has 12 examples, fewer than the 13 folds"),
         (["mean@1"], LABELS, {"probe": "forest"}, "'forest'.*ridge"),
         (["mean@1"], [0.5, 1.5] * 12, {"probe": "logistic"}, "'logistic'.*ridge"),
     ],
@@ -209,10 +209,10 @@ def test_what_cannot_be(model, features, labels, options, message):
             "cannot be learnt and scored by f1 in 5 folds: pos_label=1 is not a valid label",
         ),
         (LABELS, {"scoring": "neg_log_loss"}, "cannot be learnt and scored by neg_log_loss in 5 folds"),
-        ([number / 2 for number in range(24)], {"folds": 24}, "The score r2 is undefined .NaN. in a fold"),
+        ([number / 2 for number in range(24)], {"cv": 24}, "The score r2 is undefined .NaN. in a fold"),
         (
             [f"c{number // 2}" for number in range(24)],
-            {"probe": "logistic", "folds": 2},
+            {"probe": "logistic", "cv": 2},
             "cannot be learnt and scored by accuracy",
         ),
     ],
@@ -229,7 +229,7 @@ def test_features_that_the_model_does_not_give(tiny):
 
 
 def test_what_is_best_is_said_in_a_line(model):
-    found = ls.sweep(model, TEXTS, LABELS, ["mean@1", "mean@6"], folds=2)
+    found = ls.sweep(model, TEXTS, LABELS, ["mean@1", "mean@6"], cv=2)
     assert re.fullmatch(
         r"Result\('mean@[16]': [01]\.\d{3} ± 0\.\d{3}, deepest layer [16], width 384\)", repr(found.best)
     )

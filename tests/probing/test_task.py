@@ -18,9 +18,7 @@ def test_what_labels_make_by_themselves():
         Task.of(np.array(["1.1", "1.10"] * 5), None, name="classify").labels.tolist() == ["1.1", "1.10"] * 5
     )
     assert Task.of(np.array(["1", "2"] * 5), None).name == "classify"
-    assert (
-        Task.of(np.array(["a", "b"] * 5), None, folds=np.int64(3), scoring="f1_macro").scoring == "f1_macro"
-    )
+    assert Task.of(np.array(["a", "b"] * 5), None, cv=np.int64(3), scoring="f1_macro").scoring == "f1_macro"
     assert Task.of(np.array(["1", "2"] * 5), None, name="regress").labels.tolist() == [1.0, 2.0] * 5
 
 
@@ -29,7 +27,7 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
     random = np.random.default_rng(seed)
     labels = np.array(["a", "b", "c"] * 20)
     groups = random.integers(0, 12, size=60) if is_grouped else None
-    task = Task.of(labels, groups, folds=folds, seed=seed)
+    task = Task.of(labels, groups, cv=folds, seed=seed)
     assert sorted(np.concatenate([test for _, test in task.folds])) == list(range(60))
     for train, test in task.folds:
         assert not set(train) & set(test)
@@ -45,7 +43,11 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
     [
         (["a"] * 9, {}, "All 9 labels are a: there is nothing to tell apart"),
         ([0.5] * 9, {"name": "regress"}, "All 9 labels are 0.5"),
-        (["a"] * 9 + ["b"] * 3, {}, "The class 'b' has 3 examples, fewer than the 5 folds; give fewer folds"),
+        (
+            ["a"] * 9 + ["b"] * 3,
+            {},
+            "The class 'b' has 3 examples, fewer than the 5 folds; give a smaller cv=",
+        ),
         (
             ["1", "2", "3"] * 2,
             {},
@@ -53,7 +55,7 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
         ),
         (["1.1", "1.10"] * 9, {}, "numbers that are written as text, such as '1.1': say task='regress'"),
         ([0.5, 1.5], {}, "There are 2 examples, fewer than the 5 folds"),
-        (["a", "b"] * 9, {"folds": 1}, "folds is a whole number, at least 2; not 1"),
+        (["a", "b"] * 9, {"cv": 1}, "cv is a whole number, at least 2; not 1"),
         (["a", "b"] * 9, {"name": "rank"}, "'rank'.*classify"),
         (["a", "b"] * 9, {"scoring": "acuracy"}, "'acuracy'.*accuracy"),
         (["a", "b"] * 9, {"scoring": "foo"}, "^Unknown scoring 'foo'; known: accuracy, .{,400} more.$"),
@@ -64,7 +66,7 @@ def test_folds_divide_the_examples_and_keep_groups_together(folds, seed, is_grou
         (["a", "b"] * 9, {"groups": [0] * 9 + [1] * 9}, "There are 2 groups, fewer than the 5 folds"),
         (
             ["a"] * 6 + ["b"] * 6,
-            {"groups": [0] * 6 + [1] * 6, "folds": 2},
+            {"groups": [0] * 6 + [1] * 6, "cv": 2},
             "The groups are too few to divide",
         ),
     ],

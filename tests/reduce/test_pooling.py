@@ -21,13 +21,13 @@ def test_identities(states):
     assert (pool("max", states, None) >= mean - 1e-3).all()
     np.testing.assert_array_equal(pool("last", states, None), states[-1])
     same = np.repeat(states[:1], count, axis=0)
-    for name in ("mean", "max", "last", "weighted"):
+    for name in ("mean", "max", "last", "weighted_mean"):
         np.testing.assert_allclose(pool(name, same, None), states[0], rtol=1e-4, atol=1e-4)
 
 
 def test_weighted_counts_later_tokens_more():
     states = np.array([[1.0], [2.0], [6.0]], dtype=np.float32)
-    assert pool("weighted", states, None) == pytest.approx((1 * 1 + 2 * 2 + 3 * 6) / 6)
+    assert pool("weighted_mean", states, None) == pytest.approx((1 * 1 + 2 * 2 + 3 * 6) / 6)
 
 
 def test_cls_is_the_token_that_the_template_put_in(model):

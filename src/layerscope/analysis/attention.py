@@ -239,11 +239,11 @@ def heads(
     texts: Any,
     *,
     text: str | None = None,
-    unit: str = "line",
+    segment: str = "line",
     long: str = "window",
     progress: bool | None = None,
 ) -> Heads:
-    """How each head attends: spread or pointed, near or far, to special tokens, to neighbours.
+    """How each head attends: spread or pointed, near or far, to special tokens, to neighbors.
 
     Each token of the texts is a query and counts once; special tokens are left out as queries, since they are the
     template's, but attention to them counts. Measures as in Clark et al. 2019 (https://arxiv.org/abs/1906.04341)
@@ -255,7 +255,7 @@ def heads(
         model: any model; of an encoder-decoder the encoder is measured.
         texts: texts, pairs, a table, files: whatever `open_corpus` takes.
         text: the column of texts, where there are several columns.
-        unit: what a text is in text files: a "line", a "paragraph" or a "document".
+        segment: what a text is in text files: a "line", a "paragraph" or a "document".
         long: "window" or "error" refuse a text that does not fit the context window; "cut" cuts it.
         progress: show a bar on stderr; if left out, when that is a terminal.
 
@@ -270,7 +270,7 @@ def heads(
         layer  head  next
     20      2     8  0.83
     """
-    corpus = open_corpus(texts, text=text, unit=unit)
+    corpus = open_corpus(texts, text=text, segment=segment)
     count = queries = 0
     layers: tuple[int, ...] = ()
     sums = np.zeros(())

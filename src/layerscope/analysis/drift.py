@@ -136,7 +136,7 @@ def drift(
     *,
     text: str | None = None,
     id: str | None = None,
-    unit: str = "line",
+    segment: str = "line",
     long: str = "window",
     progress: bool | None = None,
 ) -> Drift:
@@ -150,7 +150,7 @@ def drift(
         pooling: how the tokens of a text become one vector; special tokens are pooled with the others.
         text: the column of texts, where there are several columns.
         id: a column that names the texts; without it they are named by their beginning.
-        unit: what a text is in text files: a "line", a "paragraph" or a "document".
+        segment: what a text is in text files: a "line", a "paragraph" or a "document".
         long: what to do with texts longer than the context window: "window", "cut" or "error". For a text in
             several windows `pooler` is NaN, and pooling="cls" an error: there is no [CLS] of the whole.
         progress: show a bar on stderr; if left out, when that is a terminal.
@@ -164,7 +164,7 @@ def drift(
     >>> found.static.shape, bool((found.static[:, -1] < found.static[:, 0]).all())
     ((2, 6), True)
     """
-    corpus = open_corpus(texts, text=text, id=id, unit=unit)
+    corpus = open_corpus(texts, text=text, id=id, segment=segment)
     if corpus.has_pairs:
         raise InputError("Drift is of single texts; these are pairs.")
     check_pooling(pooling)

@@ -186,7 +186,7 @@ def senses(
     labels: Any = None,
     *,
     text: str | None = None,
-    unit: str = "line",
+    segment: str = "line",
     progress: bool | None = None,
 ) -> Senses:
     """Every use of a word in a corpus, with its vector at each layer; with labels, how well senses are told apart.
@@ -201,7 +201,7 @@ def senses(
         texts: a corpus, whatever `open_corpus` takes; None for features, which have their own.
         labels: the sense of each text's uses, as a list beside the texts, or as the name of a column.
         text: the column of texts, where there are several columns.
-        unit: what a text is in text files: a "line", a "paragraph" or a "document".
+        segment: what a text is in text files: a "line", a "paragraph" or a "document".
         progress: show a bar on stderr; if left out, when that is a terminal.
 
     Raises:
@@ -221,13 +221,13 @@ def senses(
     5            0.46      1.00    0.91     0.83
     """
     if isinstance(model, Features):
-        if texts is not None or text is not None or unit != "line":
-            raise InputError("Features have their own texts: leave texts=, text= and unit= out.")
+        if texts is not None or text is not None or segment != "line":
+            raise InputError("Features have their own texts: leave texts=, text= and segment= out.")
         found = uses_in_features(model, word, labels)
     else:
         if texts is None:
             raise InputError(f"Give the texts in which to look for {word!r}: a list, a table, files.")
-        found = uses_in_texts(model, word, texts, labels, text=text, unit=unit, progress=progress)
+        found = uses_in_texts(model, word, texts, labels, text=text, segment=segment, progress=progress)
     _check(word, found.uses)
     return Senses(**vars(found))
 

@@ -90,11 +90,11 @@ class Uses:
 
 
 def uses_in_texts(
-    model: Model, word: str, texts: Any, labels: Any, *, text: str | None, unit: str, progress: bool | None
+    model: Model, word: str, texts: Any, labels: Any, *, text: str | None, segment: str, progress: bool | None
 ) -> Uses:
     """The uses in a corpus, whose texts with the word pass through the network. See `senses`."""
     column = labels if isinstance(labels, str) else None
-    corpus = open_corpus(texts, text=text, keep=[] if column is None else [column], unit=unit)
+    corpus = open_corpus(texts, text=text, keep=[] if column is None else [column], segment=segment)
     if corpus.has_pairs:
         raise InputError("Senses are of single texts; these are pairs.")
     finder = _Finder(word, corpus.name, labels, corpus.count)

@@ -28,7 +28,7 @@ Feature = Annotated[
 ]
 Text = Annotated[str | None, typer.Option(help="The column of texts.")]
 PairColumn = Annotated[str | None, typer.Option(help="The column of second texts.")]
-Unit = Annotated[str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")]
+Segment = Annotated[str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")]
 Precision = Annotated[
     str | None,
     typer.Option(
@@ -37,7 +37,7 @@ Precision = Annotated[
         show_default=False,
     ),
 ]
-Numbers = Annotated[str, typer.Option(help="Of the columns: float32 or float16.")]
+ColumnDtype = Annotated[str, typer.Option(help="Of the columns: float32 or float16.")]
 Long = Annotated[str, typer.Option(help="Of texts that do not fit the context window: window, cut or error.")]
 
 
@@ -57,7 +57,7 @@ def check_corpus(
     pair: str | None = None,
     id: str | None = None,
     keep: Sequence[str] = (),
-    unit: str = "line",
+    segment: str = "line",
 ) -> None:
     """Raise for files and columns that are not there, before anyone waits for a model.
 
@@ -68,6 +68,6 @@ def check_corpus(
     from layerscope.corpus.corpus import open_corpus
     from layerscope.corpus.files import Files
 
-    corpus = open_corpus(Files(tuple(source)), text=text, pair=pair, id=id, keep=keep, unit=unit)
+    corpus = open_corpus(Files(tuple(source)), text=text, pair=pair, id=id, keep=keep, segment=segment)
     if text is None and corpus.text not in (None, "text"):
         note(f"note: Column {corpus.text!r} of {corpus.name} is taken for the texts.")

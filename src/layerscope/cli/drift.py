@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NAME = "drift"
 EXAMPLES = """Examples:\n
   layerscope drift poems.jsonl --text text --id title --png drift.png\n
-  layerscope drift novel.txt --unit paragraph --against previous\n
+  layerscope drift novel.txt --segment paragraph --against previous\n
   layerscope drift reviews.csv --text review --pooling last --model SmolLM2.gguf --json"""
 
 
@@ -31,7 +31,7 @@ def command(
     source: Sources = None,
     text: Text = None,
     id: Annotated[str | None, typer.Option("--id", help="A column that names the texts.")] = None,
-    unit: Annotated[
+    segment: Annotated[
         str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")
     ] = "line",
     pooling: Annotated[str, typer.Option(help="How tokens become the vector of a text.")] = "mean",
@@ -51,14 +51,14 @@ def command(
         asked.refuse("against", why="without --png or --svg, since it says what to draw")
     check_figures(png, svg)
     model.check(pooling=pooling)
-    check_corpus(source, text=text, id=id, unit=unit)
+    check_corpus(source, text=text, id=id, segment=segment)
     from layerscope.analysis.drift import AGAINST, drift
     from layerscope.corpus.files import Files
     from layerscope.errors import unknown
 
     if against not in AGAINST:
         raise unknown("side to compare with", against, AGAINST)
-    found = drift(model.load(), Files(tuple(source)), pooling, text=text, id=id, unit=unit, long=long)
+    found = drift(model.load(), Files(tuple(source)), pooling, text=text, id=id, segment=segment, long=long)
     write_figures(lambda: found.plot(against), png, svg)
     if as_json:
         show_json(found.to_dict())

@@ -9,14 +9,14 @@ import typer
 
 from layerscope.cli.asked import Asked
 from layerscope.cli.corpora import (
+    ColumnDtype,
     Feature,
     Long,
-    Numbers,
     PairColumn,
     Precision,
+    Segment,
     Sources,
     Text,
-    Unit,
     check_corpus,
 )
 from layerscope.cli.options import Json, ModelOptions, with_model
@@ -33,7 +33,7 @@ NAME = "extract"
 EXAMPLES = """Examples:\n
   layerscope extract reviews.csv -o features --feature mean@all --text review --keep label\n
   layerscope extract 'shards/*.parquet' -o features --feature cls@-1 --feature mean@-4:/concat --dtype auto\n
-  layerscope extract novel.txt -o features --unit paragraph --feature words@8\n
+  layerscope extract novel.txt -o features --segment paragraph --feature words@8\n
   zcat big.jsonl.gz | layerscope extract - -o features --text body\n
   layerscope extract --check features\n
 The same command again goes on behind the last whole part. Exit code 1: every row failed, or --check found something."""
@@ -50,9 +50,9 @@ def command(
     pair: PairColumn = None,
     id: Annotated[str | None, typer.Option("--id", help="A column that identifies rows.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="A column to keep, as often as you like.")] = None,
-    unit: Unit = "line",
+    segment: Segment = "line",
     dtype: Precision = None,
-    numbers: Numbers = "float32",
+    column_dtype: ColumnDtype = "float32",
     long: Long = "window",
     on_error: Annotated[str, typer.Option(help="A row that fails: row (it says why) or raise.")] = "row",
     part_rows: Annotated[int | None, typer.Option(help="Rows a part; chosen if left out.")] = None,
@@ -88,7 +88,7 @@ def command(
     if not source or out is None:
         raise InputError("Give what to read and where to write: layerscope extract reviews.csv -o features")
     model.check(features=feature or ())
-    check_corpus(source, text=text, pair=pair, id=id, keep=keep or (), unit=unit)
+    check_corpus(source, text=text, pair=pair, id=id, keep=keep or (), segment=segment)
     loaded = model.load()
     from layerscope.corpus.files import Files
     from layerscope.extraction.extract import extract
@@ -104,9 +104,9 @@ def command(
             pair=pair,
             id=id,
             keep=keep or [],
-            unit=unit,
+            segment=segment,
             dtype=dtype,
-            numbers=numbers,
+            column_dtype=column_dtype,
             long=long,
             on_error=on_error,
             part_rows=part_rows,
@@ -135,7 +135,7 @@ def _summary(features: Features) -> dict[str, Any]:
         "parts": len(manifest.parts),
         "bytes": sum(part.bytes for part in manifest.parts),
         "columns": list(manifest.settings["columns"]),
-        "network": manifest.settings["numbers"]["network"],
+        "network": manifest.settings["dtype"],
         "precision_check": manifest.about["precision_check"],
     }
 

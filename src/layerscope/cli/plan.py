@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerscope.cli.corpora import (
+    ColumnDtype,
     Feature,
     Long,
-    Numbers,
     PairColumn,
     Precision,
+    Segment,
     Sources,
     Text,
-    Unit,
     check_corpus,
 )
 from layerscope.cli.options import Json, ModelOptions, with_model
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "plan"
 EXAMPLES = """Examples:\n
   layerscope plan reviews.csv --feature mean@all --text review\n
-  layerscope plan novel.txt --unit paragraph --feature words@8 --dtype auto\n
+  layerscope plan novel.txt --segment paragraph --feature words@8 --dtype auto\n
   layerscope plan --tokens 1e12 --rows 1e9 --rate 5e5 --machines 64 --feature cls@-1"""
 
 
@@ -42,16 +42,16 @@ def command(
     machines: Annotated[int, typer.Option(help="How many machines share the work.")] = 1,
     text: Text = None,
     pair: PairColumn = None,
-    unit: Unit = "line",
+    segment: Segment = "line",
     dtype: Precision = None,
-    numbers: Numbers = "float32",
+    column_dtype: ColumnDtype = "float32",
     long: Long = "window",
     as_json: Json = False,
 ) -> None:
     """What an extraction will take: tokens, time, disk and memory, before anyone waits for it."""
     model.check(features=feature or ())
     if source:
-        check_corpus(source, text=text, pair=pair, unit=unit)
+        check_corpus(source, text=text, pair=pair, segment=segment)
     loaded = model.load()
     from layerscope.corpus.files import Files
     from layerscope.extraction.plan import plan
@@ -67,9 +67,9 @@ def command(
             machines=machines,
             text=text,
             pair=pair,
-            unit=unit,
+            segment=segment,
             dtype=dtype,
-            numbers=numbers,
+            column_dtype=column_dtype,
             long=long,
         )
     if as_json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerscope.cli.asked import Asked
-from layerscope.cli.corpora import Sources, Text, Unit, check_corpus
+from layerscope.cli.corpora import Segment, Sources, Text, check_corpus
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, with_model
 from layerscope.cli.output import note, show, show_json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAME = "senses"
 EXAMPLES = """Examples:\n
   layerscope senses bank sentences.csv --text text --label sense\n
-  layerscope senses ghost novel.txt --unit paragraph --layer 8 --png ghost.png\n
+  layerscope senses ghost novel.txt --segment paragraph --layer 8 --png ghost.png\n
   layerscope senses bank features --label sense --json"""
 
 # Uses that are listed, and that have room in a table beside each other.
@@ -39,7 +39,7 @@ def command(
     source: Sources = None,
     text: Text = None,
     label: Annotated[str | None, typer.Option(help="A column with the sense of each text's uses.")] = None,
-    unit: Unit = "line",
+    segment: Segment = "line",
     layer: Annotated[
         int | None,
         typer.Option(help="Also every use against every other at this layer; the figure is then of it."),
@@ -54,7 +54,7 @@ def command(
     check_figures(png, svg)
     features = _features(source)
     if features is None:
-        found = _found(model, word, source, text, label, unit, layer)
+        found = _found(model, word, source, text, label, segment, layer)
     else:
         found = _stored(asked, features, word, label)
     similarity = None if layer is None else found.similarity(layer)
@@ -84,12 +84,12 @@ def _found(
     source: list[str],
     text: str | None,
     label: str | None,
-    unit: str,
+    segment: str,
     layer: int | None,
 ) -> Senses:
     """The uses in a corpus, if the model has the layer that is to be shown."""
     model.check(layers=layer)
-    check_corpus(source, text=text, keep=[] if label is None else [label], unit=unit)
+    check_corpus(source, text=text, keep=[] if label is None else [label], segment=segment)
     from layerscope.analysis.senses import senses
     from layerscope.corpus.files import Files
     from layerscope.reduce.layers import resolve_layer
@@ -97,7 +97,7 @@ def _found(
     loaded = model.load()
     if layer is not None:
         resolve_layer(layer, loaded.num_layers)
-    return senses(loaded, word, Files(tuple(source)), label, text=text, unit=unit)
+    return senses(loaded, word, Files(tuple(source)), label, text=text, segment=segment)
 
 
 def _stored(asked: Asked, features: Features, word: str, label: str | None) -> Senses:
@@ -107,7 +107,7 @@ def _stored(asked: Asked, features: Features, word: str, label: str | None) -> S
     name = features.folder.name
     if "model" in asked.given:
         raise InputError(f"{name} is a folder of features, which needs no model: leave --model out.")
-    own = ("revision", "device", "dtype", "allow_pickle", "trust_remote_code", "text", "unit")
+    own = ("revision", "device", "dtype", "allow_pickle", "trust_remote_code", "text", "segment")
     asked.refuse(*own, why="on a folder of features, which has its own model and texts")
     return senses(features, word, labels=label)
 

@@ -39,7 +39,7 @@ def command(
         str | None, typer.Option(help="A column: rows with the same value are not divided between folds.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="classify or regress; by the labels if left out.")] = None,
-    folds: Annotated[int, typer.Option(help="How many parts to try each feature on.")] = 5,
+    cv: Annotated[int, typer.Option(help="How many folds to try each feature on.")] = 5,
     scoring: Annotated[
         str | None, typer.Option(help="As scikit-learn names it: accuracy, f1_macro, r2, …")
     ] = None,
@@ -83,7 +83,7 @@ def command(
         feature,
         groups=group,
         task=task,
-        folds=folds,
+        cv=cv,
         scoring=scoring,
         probe=probe,
         text=text,

@@ -13,7 +13,7 @@ from layerscope.corpus.delimited import from_delimited
 from layerscope.corpus.files import File, Files, name_of
 from layerscope.corpus.finding import find
 from layerscope.corpus.json_files import from_json
-from layerscope.corpus.lines import UNITS, from_text
+from layerscope.corpus.lines import SEGMENTS, from_text
 from layerscope.corpus.memory import from_memory
 from layerscope.corpus.rows import Rows, in_ranges
 from layerscope.errors import InputError, unknown
@@ -75,7 +75,7 @@ def open_corpus(
     pair: str | None = None,
     id: str | None = None,
     keep: Sequence[str] = (),
-    unit: str = "line",
+    segment: str = "line",
 ) -> Corpus:
     """A corpus from what holds texts, in memory or in files.
 
@@ -88,7 +88,7 @@ def open_corpus(
         pair: the column of second texts.
         id: a column to keep, put first.
         keep: further columns to keep. Text files have the columns file and line.
-        unit: what a row is in text files: a "line", a "paragraph" (blank lines divide) or a "document".
+        segment: what a row is in text files: a "line", a "paragraph" (blank lines divide) or a "document".
 
     Raises:
         InputError: nothing that can be read, or names of columns that do not fit; the message says what would.
@@ -98,15 +98,15 @@ def open_corpus(
     >>> [rows.texts for rows in corpus.chunks(64)]
     [['a ghost', 'the bank']]
     """
-    if unit not in UNITS:
-        raise unknown("unit", unit, UNITS)
+    if segment not in SEGMENTS:
+        raise unknown("segment", segment, SEGMENTS)
     names = _names(source)
     files = None if names is None else find(names, isinstance(source, str))
-    opened = from_memory(source) if files is None else _from_files(files, text, unit)
+    opened = from_memory(source) if files is None else _from_files(files, text, segment)
     if files is not None:
         _refuse_folders(files, opened, (text, pair, id, *keep))
-    if unit != "line" and names is None:
-        raise InputError(f"unit={unit!r} is for text files; {opened.name} has rows of its own.")
+    if segment != "line" and names is None:
+        raise InputError(f"segment={segment!r} is for text files; {opened.name} has rows of its own.")
     return Corpus(opened, choose(opened, text, pair, id, keep))
 
 
@@ -140,12 +140,12 @@ def _refuse_folders(files: list[File], opened: Source, asked: Sequence[str | Non
                 )
 
 
-def _from_files(files: list[File], text: str | None, unit: str) -> Source:
+def _from_files(files: list[File], text: str | None, segment: str) -> Source:
     kind = files[0].kind
     if files[0].is_stdin:
         kind = "text" if text is None else "jsonl"
     if kind is None or kind == "text":
-        return from_text(files, unit)
-    if unit != "line":
-        raise InputError(f"unit={unit!r} is for text files; {name_of(files)} has rows of its own.")
+        return from_text(files, segment)
+    if segment != "line":
+        raise InputError(f"segment={segment!r} is for text files; {name_of(files)} has rows of its own.")
     return FORMATS[kind](files)

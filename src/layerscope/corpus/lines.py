@@ -83,22 +83,22 @@ def by_document(file: File) -> Iterator[Row]:
     yield "".join(pieces(file)), 1
 
 
-UNITS: dict[str, Callable[[File], Iterator[Row]]] = {
+SEGMENTS: dict[str, Callable[[File], Iterator[Row]]] = {
     "line": by_line,
     "paragraph": by_paragraph,
     "document": by_document,
 }
 
 
-def from_text(files: list[File], unit: str) -> Tables:
-    """A row for each unit of the text, with the columns text, file (its label) and line."""
-    if unit not in UNITS:
-        raise unknown("unit", unit, UNITS)
+def from_text(files: list[File], segment: str) -> Tables:
+    """A row for each segment of the text, with the columns text, file (its label) and line."""
+    if segment not in SEGMENTS:
+        raise unknown("segment", segment, SEGMENTS)
     pa = arrow()
     schema = pa.schema([("text", pa.string()), ("file", pa.string()), ("line", pa.int64())])
 
     def read(names: list[str], start: int, size: int) -> Iterator[Any]:
-        rows = ((text, file.label, line) for file in files for text, line in UNITS[unit](file))
+        rows = ((text, file.label, line) for file in files for text, line in SEGMENTS[segment](file))
         return tables(islice(rows, start, None), schema, size)
 
     return Tables(name_of(files), schema, read, is_once=files[0].is_stdin)

@@ -42,9 +42,9 @@ def extract(
     pair: str | None = None,
     id: str | None = None,
     keep: Sequence[str] | None = None,
-    unit: str = "line",
+    segment: str = "line",
     dtype: str | None = None,
-    numbers: str = "float32",
+    column_dtype: str = "float32",
     long: str = "window",
     on_error: str = "row",
     part_rows: int | None = None,
@@ -63,11 +63,11 @@ def extract(
         source: texts, pairs, dicts, tables, files, addresses: see `open_corpus`.
         out: the folder, or an address that fsspec knows.
         features: what to compute, as `POOLING@LAYERS[/COMBINE]`; the pass goes as deep as the deepest layer.
-        text, pair, id, keep, unit: which columns of the corpus to read, and to keep: see `open_corpus`.
+        text, pair, id, keep, segment: which columns of the corpus to read, and to keep: see `open_corpus`.
         dtype: the precision that the network runs in; as it was loaded if left out. "float32", "bfloat16" or
             "float16"; or "auto" for bfloat16 where the hardware has it and a check on a sample of this corpus finds
             every vector to have a cosine of at least 0.999 to float32's.
-        numbers: the precision of the columns, "float32" or "float16".
+        column_dtype: the precision of the columns, "float32" or "float16".
         long: what to do with texts longer than the context window: "window", "cut" or "error".
         on_error: "row", a row that fails says why in its column "error"; or "raise".
         part_rows: rows a part; if left out, so many that a part takes some seconds here and is of a handy size.
@@ -95,19 +95,19 @@ def extract(
         raise unknown("engine", engine, ENGINES)
     if address is not None and engine != "ray":
         raise InputError("address= names a Ray cluster; give engine='ray' with it.")
-    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "unit": unit}
+    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "segment": segment}
     asked = Settings.of(
         features,
         columns,
         dtype=dtype,
-        numbers=numbers,
+        column_dtype=column_dtype,
         long=long,
         on_error=on_error,
         part_rows=part_rows,
         batch_tokens=batch_tokens,
     )
     make = _engine(engine, address, model)
-    corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep or (), unit=unit)
+    corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep or (), segment=segment)
     folder = Folder.at(out)
     with folder.locked():
         before = folder.read_manifest()

@@ -112,7 +112,7 @@ class Features:
                 f"{column!r} holds a list for each row, which is no array. Take batches(columns=[{column!r}]) or "
                 f"to_pandas([{column!r}])" + (f", or search(…, column={column!r})." if feature else ".")
             )
-        whole = np.empty((len(self), feature.width), self.manifest.settings["numbers"]["columns"])
+        whole = np.empty((len(self), feature.width), self.manifest.settings["column_dtype"])
         end = 0
         for batch in self.batches(columns=[column]):
             start, end = end, end + len(batch)

@@ -41,17 +41,17 @@ class Settings:
     Attributes:
         features: what to compute.
         dtype: the precision of the network, "auto", or None for as it is loaded.
-        numbers: the precision of the columns, "float32" or "float16".
+        column_dtype: the precision of the columns, "float32" or "float16".
         long: what to do with texts that do not fit the context window.
         on_error: what to do with rows that fail.
         part_rows: rows a part, None to choose.
         batch_tokens: tokens a batch, None to choose.
-        columns: the columns of the corpus that were named: text, pair, id, keep, unit.
+        columns: the columns of the corpus that were named: text, pair, id, keep, segment.
     """
 
     features: tuple[Feature, ...]
     dtype: str | None
-    numbers: str
+    column_dtype: str
     long: str
     on_error: str
     part_rows: int | None
@@ -65,7 +65,7 @@ class Settings:
         columns: dict[str, Any],
         *,
         dtype: str | None = None,
-        numbers: str = "float32",
+        column_dtype: str = "float32",
         long: str = "window",
         on_error: str = "row",
         part_rows: int | None = None,
@@ -78,14 +78,14 @@ class Settings:
         """
         listed = [features] if isinstance(features, str | Feature) else list(features)
         parsed = tuple(one if isinstance(one, Feature) else Feature.parse(one) for one in listed)
-        settings = cls(parsed, dtype, numbers, long, on_error, part_rows, batch_tokens, columns)
+        settings = cls(parsed, dtype, column_dtype, long, on_error, part_rows, batch_tokens, columns)
         settings._check()
         return settings
 
     def _check(self) -> None:
         for what, given, known in (
-            ("precision", self.dtype or "auto", ("auto", *DTYPES)),
-            ("precision of the columns", self.numbers, TYPES),
+            ("dtype", self.dtype or "auto", ("auto", *DTYPES)),
+            ("column_dtype", self.column_dtype, TYPES),
             ("way with long texts", self.long, LONG),
             ("way with errors", self.on_error, ON_ERROR),
         ):
@@ -156,7 +156,7 @@ def prepared(
 ) -> tuple[Maker, dict[str, Any] | None]:
     """What makes the parts, in batches of so many tokens, and what the check of its precision found. See `settle`."""
     check_features(model, settings.features)
-    columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.numbers)
+    columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.column_dtype)
     budget = Budget(tokens)
     maker = Maker(Workers(model), columns, settings.long, settings.on_error, budget)
     sample = []
@@ -179,7 +179,8 @@ def _decided(model: Model, maker: Maker, settings: Settings, rows: int) -> dict[
             for feature in settings.features
             for name in feature.columns(model.num_layers)
         },
-        "numbers": {"network": name_of(maker.model), "columns": settings.numbers},
+        "dtype": name_of(maker.model),
+        "column_dtype": settings.column_dtype,
         "long_texts": {
             "long": settings.long,
             "context_window": model.context_window,
@@ -194,7 +195,7 @@ def _decided(model: Model, maker: Maker, settings: Settings, rows: int) -> dict[
 
 def _as_before(settings: Settings, before: Manifest) -> str | None:
     """The precision that "auto" was decided to be."""
-    return str(before.settings["numbers"]["network"]) if settings.dtype == "auto" else settings.dtype
+    return str(before.settings["dtype"]) if settings.dtype == "auto" else settings.dtype
 
 
 def _same(before: Manifest, decided: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ _FIELDS: dict[str, type] = {
     "model": dict,
     "features": list,
     "columns": dict,
-    "numbers": dict,
+    "dtype": str,
+    "column_dtype": str,
     "long_texts": dict,
     "corpus": dict,
     "schema": dict,
@@ -155,15 +156,12 @@ def _check(values: Mapping[str, Any]) -> None:
     for name, kind in _FIELDS.items():
         check(is_a(values[name], kind), f"{name} is no {kind.__name__}")
     check(values["part_rows"] >= 1, "part_rows is below 1")
-    columns, schema, numbers = values["columns"], values["schema"], values["numbers"]
+    columns, schema = values["columns"], values["schema"]
     check(all(_is_column(one) for one in columns.values()), "columns is no list of features and widths")
     check(all(is_a(one, str) for one in schema.values()), "schema does not give a type for each column")
     check(columns.keys() <= schema.keys(), "columns names what schema does not have")
     check(all(is_a(one, str) for one in values["features"]), "features is no list of features")
-    check(
-        numbers.get("columns") in ("float32", "float16"), "numbers does not give the precision of the columns"
-    )
-    check(is_a(numbers.get("network"), str), "numbers does not give the precision of the network")
+    check(values["column_dtype"] in ("float32", "float16"), "column_dtype is neither float32 nor float16")
     about = values["about"]
     check(
         is_a(about.get("model"), dict) and is_a(about["model"].get("name"), str),

@@ -114,7 +114,7 @@ class FeatureMap:
             model, asked = self._model, self._settings
             check_features(model, asked.features)
             has_pairs = asked.columns["pair"] is not None
-            columns = Columns.of(model, asked.features, pa.schema([]), has_pairs, asked.numbers)
+            columns = Columns.of(model, asked.features, pa.schema([]), has_pairs, asked.column_dtype)
             budget = Budget(batch_tokens(model))
             self._maker = Maker(
                 Workers(cast(model, asked.dtype)), columns, asked.long, asked.on_error, budget

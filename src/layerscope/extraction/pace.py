@@ -69,4 +69,4 @@ def _bytes(maker: Maker, tokens: float) -> int:
     for feature in maker.columns.features:
         vectors = tokens if feature.pooling in UNPOOLED else 1.0
         size += vectors * sum(maker.columns.widths[name] for name in feature.columns(maker.model.num_layers))
-    return max(int(size) * (2 if maker.columns.numbers == "float16" else 4), 1)
+    return max(int(size) * (2 if maker.columns.column_dtype == "float16" else 4), 1)

@@ -104,9 +104,9 @@ def plan(
     pair: str | None = None,
     id: str | None = None,
     keep: Sequence[str] | None = None,
-    unit: str = "line",
+    segment: str = "line",
     dtype: str | None = None,
-    numbers: str = "float32",
+    column_dtype: str = "float32",
     long: str = "window",
 ) -> Plan:
     """Say what an extraction will take: reads the corpus, counts tokens, and times some batches here.
@@ -122,7 +122,7 @@ def plan(
         rows: over how many rows; only then is the size on disk known.
         rate: tokens a second of one machine; timed here on the corpus if left out.
         machines: how many machines share the work.
-        text, pair, id, keep, unit, dtype, numbers, long: as for `extract`.
+        text, pair, id, keep, segment, dtype, column_dtype, long: as for `extract`.
 
     Raises:
         InputError: neither a source nor tokens, or numbers below zero.
@@ -137,10 +137,10 @@ def plan(
             raise InputError(f"{name} is a number above zero, not {number!r}.")
     if source is None and (tokens is None or rate is None):
         raise InputError("Give a corpus, or tokens= and rate= for one that is not here.")
-    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "unit": unit}
-    asked = Settings.of(features, columns, dtype=dtype, numbers=numbers, long=long)
+    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "segment": segment}
+    asked = Settings.of(features, columns, dtype=dtype, column_dtype=column_dtype, long=long)
     corpus = open_corpus(
-        [] if source is None else source, text=text, pair=pair, id=id, keep=keep or (), unit=unit
+        [] if source is None else source, text=text, pair=pair, id=id, keep=keep or (), segment=segment
     )
     chunks = corpus.chunks(_CHUNK)
     first = list(islice(chunks, 4))
@@ -160,7 +160,7 @@ def plan(
         rate=float(speed),
         machines=machines,
         network=name_of(maker.model),
-        bytes_a_row=_sizes(maker, a_row, numbers),
+        bytes_a_row=_sizes(maker, a_row, column_dtype),
         memory=_memory(model, maker),
     )
 
@@ -220,9 +220,9 @@ def _length(read: Read) -> int:
     return 0 if read.tokens is None else len(read.tokens)
 
 
-def _sizes(maker: Maker, tokens_a_row: float, numbers: str) -> dict[str, float]:
+def _sizes(maker: Maker, tokens_a_row: float, column_dtype: str) -> dict[str, float]:
     """Bytes a row of each feature's column."""
-    width = 2 if numbers == "float16" else 4
+    width = 2 if column_dtype == "float16" else 4
     sizes = {}
     for feature in maker.columns.features:
         vectors = {"tokens": tokens_a_row, "words": tokens_a_row * _WORDS_A_TOKEN}.get(feature.pooling, 1.0)

@@ -40,7 +40,7 @@ def cast(model: Model, dtype: str | None) -> Model:
     if dtype is None or dtype == name_of(model):
         return model
     if dtype not in DTYPES:
-        raise unknown("precision", dtype, ["auto", *DTYPES])
+        raise unknown("dtype", dtype, ["auto", *DTYPES])
     if not all(one.is_floating_point() for one in model.hf.parameters()):
         raise InputError(f"{model.name} is quantised and runs in its own precision; leave dtype out.")
     return replace(model, hf=copy.deepcopy(model.hf).to(DTYPES[dtype]), _found=Found())

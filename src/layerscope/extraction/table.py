@@ -65,18 +65,18 @@ class Columns:
     Attributes:
         features: what was asked for, in order.
         widths: how wide each feature's column is, by its name.
-        numbers: their precision, "float32" or "float16".
+        column_dtype: their precision, "float32" or "float16".
         schema: all columns: what was kept of the corpus, what happened to each row, features.
     """
 
     features: tuple[Feature, ...]
     widths: dict[str, int]
-    numbers: str
+    column_dtype: str
     schema: pa.Schema
 
     @classmethod
     def of(
-        cls, model: Model, features: Sequence[Feature], kept: pa.Schema, has_pairs: bool, numbers: str
+        cls, model: Model, features: Sequence[Feature], kept: pa.Schema, has_pairs: bool, column_dtype: str
     ) -> Columns:
         """The columns that features of a model give beside those kept, their numbers "float32" or "float16".
 
@@ -89,7 +89,7 @@ class Columns:
             times = len(feature.resolve(model.num_layers)) if feature.combine == "concat" else 1
             for name in feature.columns(model.num_layers):
                 widths[name] = model.hidden_size * times
-                kind = pa.list_(TYPES[numbers], widths[name])
+                kind = pa.list_(TYPES[column_dtype], widths[name])
                 fields.append(pa.field(name, pa.list_(kind) if feature.pooling in UNPOOLED else kind))
         beside = [
             pa.field(name, pa.list_(kind))
@@ -110,7 +110,7 @@ class Columns:
                     f"The column {field.name!r} cannot be kept: it holds objects without a field, which Parquet "
                     "cannot store."
                 )
-        return cls(tuple(features), widths, numbers, pa.schema([*kept, *ours]))
+        return cls(tuple(features), widths, column_dtype, pa.schema([*kept, *ours]))
 
     def table(self, rows: Rows, read: Sequence[Read], cells: dict[str, Cells]) -> pa.Table:
         """The table of some rows; `cells` are those of the rows that have tokens, in order."""

@@ -80,7 +80,7 @@ def scores(model: Any, vectors: Array, labels: Array, task: Task) -> Array:
             ) from error
     if not np.isfinite(found).all():
         raise InputError(
-            f"The score {task.scoring} is undefined (NaN) in a fold of {len(task.labels)} examples; give fewer folds."
+            f"The score {task.scoring} is undefined (NaN) in a fold of {len(task.labels)} examples; give a smaller cv=."
         )
     return np.asarray(found, dtype=np.float64)
 

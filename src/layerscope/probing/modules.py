@@ -16,7 +16,7 @@ MODES = {
     "max": "max_tokens",
     "last": "lasttoken",
     "mean_sqrt": "mean_sqrt_len_tokens",
-    "weighted": "weightedmean_tokens",
+    "weighted_mean": "weightedmean_tokens",
 }
 
 # What a `Pooling` puts first where it is asked for [CLS] too: a way to hand it what was pooled before.

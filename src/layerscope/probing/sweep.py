@@ -35,7 +35,7 @@ def sweep(
     *,
     groups: Sequence[Any] | str | None = None,
     task: str | None = None,
-    folds: int = 5,
+    cv: int = 5,
     scoring: str | None = None,
     probe: str = "ridge",
     text: str | None = None,
@@ -61,7 +61,7 @@ def sweep(
             texts by one author). The words of a text are always a group.
         task: "classify" or "regress"; if left out, "regress" where all labels are numbers, and some no whole ones.
             Where such numbers are written as text, as in a CSV file, it has to be said.
-        folds: how many.
+        cv: how many folds.
         scoring: what a score is, as scikit-learn names it; "accuracy", or "r2" for numbers, if left out.
         probe: "ridge" (fast), or "logistic".
         text, pair: which columns hold the texts.
@@ -75,12 +75,12 @@ def sweep(
 
     >>> import layerscope as ls
     >>> uses = ls.samples.table().query("word == 'bank'")
-    >>> found = ls.sweep(ls.load(), uses, "sense", ["mean@all", "cls@-1"], text="text", folds=3)
+    >>> found = ls.sweep(ls.load(), uses, "sense", ["mean@all", "cls@-1"], text="text", cv=3)
     >>> found.table().shape
     (8, 8)
     """
     examples = labelled(model, texts, labels, groups, text, pair)
-    asked = Task.of(examples.labels, examples.groups, name=task, folds=folds, scoring=scoring, seed=seed)
+    asked = Task.of(examples.labels, examples.groups, name=task, cv=cv, scoring=scoring, seed=seed)
     chosen = _features(model, examples.unit, features)
     check(probe, asked, seed)
     start = time.perf_counter()
@@ -90,7 +90,7 @@ def sweep(
         if not used.all():
             kept_groups = None if examples.groups is None else examples.groups[used]
             asked = Task.of(
-                examples.labels[used], kept_groups, name=asked.name, folds=folds, scoring=scoring, seed=seed
+                examples.labels[used], kept_groups, name=asked.name, cv=cv, scoring=scoring, seed=seed
             )
         control = shuffled(asked, seed)
         results = []

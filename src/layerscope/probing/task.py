@@ -44,7 +44,7 @@ class Task:
         groups: Array | None,
         *,
         name: str | None = None,
-        folds: int = 5,
+        cv: int = 5,
         scoring: str | None = None,
         seed: int = 0,
     ) -> Task:
@@ -65,7 +65,7 @@ class Task:
             name = "regress" if len(measured) else "classify"
         if name not in TASKS:
             raise unknown("task", name, TASKS)
-        for what, given, least in (("folds", folds, 2), ("seed", seed, 0)):
+        for what, given, least in (("cv", cv, 2), ("seed", seed, 0)):
             if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
                 raise InputError(f"{what} is a whole number, at least {least}; not {given!r}.")
         if seed >= 2**32:
@@ -76,12 +76,12 @@ class Task:
             raise InputError("To regress, labels are numbers; some of these are not.")
         else:
             labels = numbers
-        _check_enough(name, labels, groups, int(folds))
+        _check_enough(name, labels, groups, int(cv))
         scoring = scoring or ("accuracy" if name == "classify" else "r2")
         known = dict.fromkeys([*_USUAL, *get_scorer_names()])
         if scoring not in known:
             raise unknown("scoring", scoring, known)
-        return cls(name, labels, groups, _folds(name, labels, groups, int(folds), int(seed)), scoring)
+        return cls(name, labels, groups, _folds(name, labels, groups, int(cv), int(seed)), scoring)
 
 
 def _as_numbers(labels: Array) -> Array | None:
@@ -106,13 +106,13 @@ def _check_enough(name: str, labels: Array, groups: Array | None, folds: int) ->
         )
         raise InputError(
             f"The class {str(values[counts.argmin()])!r} has {counted(fewest, 'example')}, fewer than the "
-            f"{folds} folds; give fewer folds, or leave it out.{hint}"
+            f"{folds} folds; give a smaller cv=, or leave it out.{hint}"
         )
     if len(labels) < folds:
         raise InputError(f"There are {counted(len(labels), 'example')}, fewer than the {folds} folds.")
     if groups is not None and (count := len(np.unique(groups))) < folds:
         raise InputError(
-            f"There are {counted(count, 'group')}, fewer than the {folds} folds; give fewer folds."
+            f"There are {counted(count, 'group')}, fewer than the {folds} folds; give a smaller cv=."
         )
 
 
@@ -132,7 +132,7 @@ def _folds(
 def _one_label(labels: Array, groups: Array | None) -> str:
     """Why what a fold learns from has one label only."""
     if groups is not None:
-        why, hint = "The groups are too few to divide", "Give fewer folds, or finer groups"
+        why, hint = "The groups are too few to divide", "Give a smaller cv=, or finer groups"
     else:
         values, counts = np.unique(labels, return_counts=True)
         why = f"{counts.max()} of the {len(labels)} labels are {values[counts.argmax()]!s}"

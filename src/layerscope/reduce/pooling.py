@@ -155,8 +155,8 @@ def mean_sqrt(count: int, tokens: Tokens) -> Array:
     return np.full(count, 1 / np.sqrt(count), dtype=np.float32)
 
 
-@weighting("weighted")
-def weighted(count: int, tokens: Tokens) -> Array:
+@weighting("weighted_mean")
+def weighted_mean(count: int, tokens: Tokens) -> Array:
     """The mean weighted by position, 1…n, so that a decoder's later tokens count more (SGPT, Muennighoff 2022)."""
     weights = np.arange(1, count + 1, dtype=np.float64)
     return np.asarray(weights / weights.sum(), dtype=np.float32)

@@ -101,7 +101,7 @@ def _read_folded(text: str, units: list[Unit], fold: Fold) -> list[Range] | None
         a, b = from_left.get(number, (size, size))
         start = origin[a] if a < size else len(text)
         gap = (end, start)
-        if a > reached:  # of one character (½ → 1 ⁄ 2) two neighbours and what is between them may share
+        if a > reached:  # of one character (½ → 1 ⁄ 2) two neighbors and what is between them may share
             gap = (min(end, origin[reached]), max(start, origin[a - 1] + 1))
         between = _between(text, units[len(places) : number], *gap)
         if between is None:

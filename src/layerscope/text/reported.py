@@ -18,7 +18,7 @@ class Fit(Enum):
 
     NONE = "not at all"
     ALL = "it spells all of it"
-    PART = "it spells a part of its first and last characters, which neighbours share (½ → 1 ⁄ 2)"
+    PART = "it spells a part of its first and last characters, which neighbors share (½ → 1 ⁄ 2)"
     SIGNS = 'it spells other signs, as normalisation may (`` → ")'
     EMPTY = "it spells nothing that shows"
     UNKNOWN = "it may spell anything"

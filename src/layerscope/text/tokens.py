@@ -28,7 +28,7 @@ _LISTED = 12
 
 @dataclass(frozen=True)
 class Span:
-    """Neighbouring tokens `start:stop` of a sequence, and the text that they were found by."""
+    """Neighboring tokens `start:stop` of a sequence, and the text that they were found by."""
 
     text: str
     start: int

@@ -1,4 +1,4 @@
-"""layerscope neighbours TOKEN…."""
+"""layerscope neighbors TOKEN…."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from layerscope.shown import counted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from layerscope.analysis.neighbours import Neighbours
+    from layerscope.analysis.neighbors import Neighbors
 
-NAME = "neighbours"
+NAME = "neighbors"
 EXAMPLES = """Examples:\n
-  layerscope neighbours ghost spirit\n
-  layerscope neighbours " to" --metric dot --matrix output --model SmolLM2.gguf\n
-  layerscope neighbours --ids 5745 -k 20 --png ghost.png"""
+  layerscope neighbors ghost spirit\n
+  layerscope neighbors " to" --metric dot --matrix output --model SmolLM2.gguf\n
+  layerscope neighbors --ids 5745 -k 20 --png ghost.png"""
 
 
 @with_model
@@ -46,13 +46,13 @@ def command(
 ) -> None:
     """The nearest rows of the embedding matrix to tokens or words."""
     if not token:
-        raise InputError("Give a token or a word: layerscope neighbours ghost")
+        raise InputError("Give a token or a word: layerscope neighbors ghost")
     queries = [_id(one) for one in token] if ids else token
     check_figures(png, svg)
     loaded = model.load()
-    from layerscope.analysis.neighbours import neighbours
+    from layerscope.analysis.neighbors import neighbors
 
-    found = [neighbours(loaded, query, k, matrix, metric) for query in queries]
+    found = [neighbors(loaded, query, k, matrix, metric) for query in queries]
     write_figures(lambda: _drawn(found), png, svg)
     if as_json:
         show_json([one.to_dict() for one in found])
@@ -74,7 +74,7 @@ def _id(written: str) -> int:
         raise InputError(f"With --ids a TOKEN is a whole number, such as 5745; not {written!r}.") from error
 
 
-def _about(one: Neighbours) -> str:
+def _about(one: Neighbors) -> str:
     """One line on the matrix and on the rows that were left out."""
     tied = {
         True: "the output matrix is the same",
@@ -92,7 +92,7 @@ def _about(one: Neighbours) -> str:
     return "; ".join(said)
 
 
-def _drawn(found: list[Neighbours]) -> Axes:
+def _drawn(found: list[Neighbors]) -> Axes:
     """A panel for each query, side by side."""
     from layerscope.plots.canvas import figure
 

@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import layerscope as ls
-from layerscope.analysis import neighbours as module
+from layerscope.analysis import neighbors as module
 from layerscope.errors import InputError, ModelError
 from tiny import quiet, tokenizer
 
@@ -31,7 +31,7 @@ def test_they_are_the_rows_with_the_largest_cosine(model, chunk, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK", chunk)
     rows = rows_of(model)
     expected = cosine_similarity(rows[5745:5746], rows)[0]
-    found = ls.neighbours(model, "ghost", k=12)
+    found = ls.neighbors(model, "ghost", k=12)
     np.testing.assert_array_equal(found.ids, np.argsort(-expected)[:12])
     np.testing.assert_allclose(found.similarities, np.sort(expected)[::-1][:12], atol=1e-6)
     assert found.tokens == tuple(model.tokenizer.convert_ids_to_tokens(found.ids.tolist()))
@@ -44,13 +44,13 @@ def test_the_seed_s_ten_nearest_to_a_token_by_dot_product(decoder):
     (to,) = decoder.tokenizer(" to", add_special_tokens=False)["input_ids"]
     for query, vector in ((" to", rows_of(decoder)[to]), (to, rows_of(decoder)[to])):
         expected = torch.topk(torch.tensor(rows_of(decoder, "output")) @ torch.tensor(vector), 10)
-        found = ls.neighbours(decoder, query, matrix="output", metric="dot")
+        found = ls.neighbors(decoder, query, matrix="output", metric="dot")
         assert found.ids.tolist() == expected.indices.tolist()
         np.testing.assert_allclose(found.similarities, expected.values, rtol=1e-5)
         assert found.tied is True
         assert found.query == "the token ' to'"
-    assert ls.neighbours(decoder, "embracing").query == "the token ' embracing'"
-    assert ls.neighbours(decoder, "to").query == "the token 'to'"
+    assert ls.neighbors(decoder, "embracing").query == "the token ' embracing'"
+    assert ls.neighbors(decoder, "to").query == "the token 'to'"
 
 
 def test_every_family(tiny, family):
@@ -58,7 +58,7 @@ def test_every_family(tiny, family):
     is_shared = model.hf.get_input_embeddings().weight is model.hf.get_output_embeddings().weight
     for matrix in ("input", "output"):
         for metric in ("cosine", "dot"):
-            found = ls.neighbours(model, "to", 5, matrix, metric)
+            found = ls.neighbors(model, "to", 5, matrix, metric)
             rows = rows_of(model, matrix)
             (own,) = found.query_ids
             assert model.vocabulary.strings([own])[0].strip() == "to"
@@ -84,21 +84,21 @@ def test_what_a_string_means(model, tiny):
         (pieces, "to", "the token ' to'"),
         (pieces, "s", "the token 's'"),  # not the byte <0x73>, which spells the same
     ):
-        found = ls.neighbours(one, given, k=1)
+        found = ls.neighbors(one, given, k=1)
         assert found.query == meant
         mean = rows_of(one)[list(found.query_ids)].mean(axis=0)
         expected = cosine_similarity(mean[None], rows_of(one))[0]
         assert found.similarities[0] == pytest.approx(expected.max(), abs=1e-5)
-        by_dot = ls.neighbours(one, given, k=1, metric="dot")
+        by_dot = ls.neighbors(one, given, k=1, metric="dot")
         assert by_dot.similarities[0] == pytest.approx((rows_of(one) @ mean).max(), abs=1e-4)
-    letter = ls.neighbours(pieces, "s", k=1).query_ids[0]
+    letter = ls.neighbors(pieces, "s", k=1).query_ids[0]
     assert pieces.tokenizer.convert_ids_to_tokens(letter) == "s"
 
 
 def test_a_vector(model):
     vector = model.run("My mother's ghost.").vector("ghost", layer=0)
     for given in (vector, list(map(float, vector)), torch.tensor(vector)):
-        found = ls.neighbours(model, given, k=2)
+        found = ls.neighbors(model, given, k=2)
         assert (found.tokens[0], found.query, found.query_ids) == ("ghost", "a vector", ())
     assert found.similarities[0] == pytest.approx(
         cosine_similarity([vector], rows_of(model)[5745:5746])[0, 0]
@@ -107,11 +107,11 @@ def test_a_vector(model):
 
 def test_as_wide_as_the_matrix(tiny):
     albert = tiny("albert")
-    assert len(ls.neighbours(albert, np.ones(16), k=3).ids) == 3
+    assert len(ls.neighbors(albert, np.ones(16), k=3).ids) == 3
     with pytest.raises(
         InputError, match="32 wide, and the input matrix .* is 16 wide; its hidden size is 32"
     ):
-        ls.neighbours(albert, np.ones(32))
+        ls.neighbors(albert, np.ones(32))
 
 
 def test_rows_of_no_token_and_rows_of_zeros_are_left_out(tiny_folder, monkeypatch):
@@ -123,27 +123,27 @@ def test_rows_of_no_token_and_rows_of_zeros_are_left_out(tiny_folder, monkeypatc
         weight = model.hf.get_input_embeddings().weight
         weight[tokens:] = weight[50]
         weight[7] = 0
-    found = ls.neighbours(model, 50, k=10_000)
+    found = ls.neighbors(model, 50, k=10_000)
     assert len(found.ids) == tokens - 1
     assert found.ids.max() < tokens
     assert (found.rows_unused, found.rows_of_zeros) == (13, 1)
-    assert ls.neighbours(model, 50, k=10_000, metric="dot").rows_of_zeros == 0
+    assert ls.neighbors(model, 50, k=10_000, metric="dot").rows_of_zeros == 0
     with pytest.raises(InputError, match="nothing is near to zeros, which the token .* is: use metric='dot'"):
-        ls.neighbours(model, 7)
+        ls.neighbors(model, 7)
     with pytest.raises(InputError, match=f"{tokens} is the id of no token"):
-        ls.neighbours(model, tokens)
+        ls.neighbors(model, tokens)
     with torch.no_grad():
         weight[3, 0] = float("nan")
     with pytest.raises(ModelError, match="Row 3 of the matrix holds NaN"):
-        ls.neighbours(model, 50)
+        ls.neighbors(model, 50)
 
 
 def test_in_bfloat16(tiny_folder):
     exact, short = (
         ls.load(tiny_folder("bert"), device="cpu", dtype=dtype) for dtype in ("float32", "bfloat16")
     )
-    found = ls.neighbours(short, "ghost", k=4)
-    np.testing.assert_allclose(found.similarities, ls.neighbours(exact, "ghost", k=4).similarities, atol=0.01)
+    found = ls.neighbors(short, "ghost", k=4)
+    np.testing.assert_allclose(found.similarities, ls.neighbors(exact, "ghost", k=4).similarities, atol=0.01)
     assert found.similarities[0] == pytest.approx(1)
 
 
@@ -163,21 +163,21 @@ def test_what_does_not_fit_is_said(model):
         (np.full(384, np.nan), "NaN or infinity"),
     ):
         with pytest.raises(InputError, match=message):
-            ls.neighbours(model, given)
+            ls.neighbors(model, given)
     with pytest.raises(InputError, match="k is how many to find, 1 or more; not 0"):
-        ls.neighbours(model, "ghost", k=0)
+        ls.neighbors(model, "ghost", k=0)
     with pytest.raises(
         InputError, match="Unknown matrix 'outputs'; known: input, output. Did you mean 'output'"
     ):
-        ls.neighbours(model, "ghost", matrix="outputs")
+        ls.neighbors(model, "ghost", matrix="outputs")
     with pytest.raises(InputError, match="Unknown metric 'cosin'"):
-        ls.neighbours(model, "ghost", metric="cosin")
+        ls.neighbors(model, "ghost", metric="cosin")
     with pytest.raises(ModelError, match="has no language-model head"):
-        ls.neighbours(model, "ghost", matrix="output")
+        ls.neighbors(model, "ghost", matrix="output")
 
 
 def test_as_table_plain_values_and_figure(model):
-    found = ls.neighbours(model, "ghost", k=3)
+    found = ls.neighbors(model, "ghost", k=3)
     table = found.table()
     assert (table.index.name, list(table.index), list(table.columns)) == (
         "rank",
@@ -185,7 +185,7 @@ def test_as_table_plain_values_and_figure(model):
         ["token", "id", "similarity"],
     )
     plain = json.loads(json.dumps(found.to_dict()))
-    assert plain["neighbours"][1] == {
+    assert plain["neighbors"][1] == {
         "rank": 2,
         "token": "ghosts",
         "id": 11277,
@@ -239,13 +239,13 @@ def test_with_adapters_they_are_rows_of_what_the_model_computes(what, tiny_folde
     bare = ls.load(tiny_folder("llama"), device="cpu")
     expected, before = nearest(rows_of(model, matrix), 7), nearest(rows_of(bare, matrix), 7)
     assert expected.tolist() != before.tolist()
-    found = ls.neighbours(model, 7, k=5, matrix=matrix)
+    found = ls.neighbors(model, 7, k=5, matrix=matrix)
     assert found.ids.tolist() == expected.tolist()
     assert found.tied is False
     assert found.computed_by.startswith("peft.")
     with model.hf.disable_adapter():
         if what != "input of some tokens":
-            assert ls.neighbours(model, 7, k=5, matrix=matrix).ids.tolist() == before.tolist()
+            assert ls.neighbors(model, 7, k=5, matrix=matrix).ids.tolist() == before.tolist()
 
 
 def test_once_merged_they_are_rows_of_the_parameter_again(tiny_folder):
@@ -254,19 +254,19 @@ def test_once_merged_they_are_rows_of_the_parameter_again(tiny_folder):
     with quiet():
         merged = ls.wrap(model.hf.merge_and_unload(), model.tokenizer)
     for matrix, ids in zip(("input", "output"), expected, strict=True):
-        found = ls.neighbours(merged, 7, k=5, matrix=matrix)
+        found = ls.neighbors(merged, 7, k=5, matrix=matrix)
         assert (found.ids.tolist(), found.computed_by) == (ids, None)
 
 
 def test_a_scale_within_the_embedding_counts(tiny):
     """Gemma's is the square root of the width."""
-    found = ls.neighbours(tiny("gemma3"), "to", k=1, metric="dot")
+    found = ls.neighbors(tiny("gemma3"), "to", k=1, metric="dot")
     weight = tiny("gemma3").hf.get_input_embeddings().weight.detach().numpy()
     (own,) = found.query_ids
     assert found.similarities[0] == pytest.approx(32 * (weight @ weight[own]).max(), rel=1e-2)
     assert found.computed_by == "transformers.Gemma3TextScaledWordEmbedding"
     assert found.tied is True
-    assert ls.neighbours(tiny("gemma3"), "to", matrix="output").computed_by is None
+    assert ls.neighbors(tiny("gemma3"), "to", matrix="output").computed_by is None
 
 
 class Packed(torch.nn.Module):
@@ -292,7 +292,7 @@ def test_a_quantised_matrix(matrix, tiny_folder):
     else:
         weight = model.hf.lm_head.weight.detach()
         model.hf.lm_head = Packed(weight, bias=torch.randn(len(weight)))
-    found = ls.neighbours(model, 7, k=5, matrix=matrix)
+    found = ls.neighbors(model, 7, k=5, matrix=matrix)
     assert found.ids.tolist() == expected.tolist()
     assert found.tied is False
 
@@ -303,8 +303,8 @@ def test_a_matrix_that_is_offloaded(tiny_folder, tmp_path):
         accelerate.disk_offload(away.hf, tmp_path, execution_device=torch.device("cpu"))
     assert away.hf.get_input_embeddings().weight.is_meta
     for matrix in ("input", "output"):
-        found = ls.neighbours(away, 7, k=5, matrix=matrix)
-        assert found.ids.tolist() == ls.neighbours(here, 7, k=5, matrix=matrix).ids.tolist()
+        found = ls.neighbors(away, 7, k=5, matrix=matrix)
+        assert found.ids.tolist() == ls.neighbors(here, 7, k=5, matrix=matrix).ids.tolist()
         assert found.tied is False
 
 
@@ -315,7 +315,7 @@ def test_a_network_without_a_row_for_each_token_is_refused():
     model = ls.wrap(hf, tokenizer("wordpiece"), "mine")
     assert "vocabulary 403" in repr(model)
     with pytest.raises(ModelError, match="mine has no input matrix: its embedding has no row for each token"):
-        ls.neighbours(model, 7)
+        ls.neighbors(model, 7)
 
 
 def test_what_is_no_matrix_is_refused(tiny_folder):
@@ -326,14 +326,14 @@ def test_what_is_no_matrix_is_refused(tiny_folder):
 
     hook = model.hf.get_input_embeddings().register_forward_hook(beside)
     with pytest.raises(ModelError, match="what it gives for one depends on those beside it"):
-        ls.neighbours(model, 7)
+        ls.neighbors(model, 7)
     hook.remove()
     model.hf.lm_head.register_forward_hook(lambda module, args, output: torch.tanh(output))
     with pytest.raises(ModelError, match="does not only multiply states by one"):
-        ls.neighbours(model, 7, matrix="output")
+        ls.neighbors(model, 7, matrix="output")
     model.hf.set_input_embeddings(torch.nn.Linear(4, 4))
     with pytest.raises(ModelError, match=r"\(torch\.Linear\) gives nothing for ids alone"):
-        ls.neighbours(model, 7)
+        ls.neighbors(model, 7)
 
 
 def test_a_token_without_a_row_is_said_to_have_none(tiny_folder):
@@ -346,10 +346,10 @@ def test_a_token_without_a_row_is_said_to_have_none(tiny_folder):
             match=r"token '<new>' \(id 519\) has no row in the input matrix of mine, which has 519: it was added to "
             r"the tokenizer, and the model was not resized \(resize_token_embeddings\)\.$",
         ):
-            ls.neighbours(model, query)
+            ls.neighbors(model, query)
     with pytest.raises(
         InputError, match="520 is the id of no token of mine; its 520 tokens have ids up to 519"
     ):
-        ls.neighbours(model, 520)
+        ls.neighbors(model, 520)
     with pytest.raises(InputError, match=r"has no row in the output matrix of mine"):
-        ls.neighbours(model, "ghost<new>", matrix="output")
+        ls.neighbors(model, "ghost<new>", matrix="output")

@@ -1,4 +1,4 @@
-"""Neighbours: the rows of an embedding matrix that are nearest to a token, a word or a vector.
+"""Neighbors: the rows of an embedding matrix that are nearest to a token, a word or a vector.
 
 The matrix is what the model computes: with adapters, scaled, unpacked, whatever parameter lies below.
 """
@@ -36,7 +36,7 @@ _CHUNK = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbours:
+class Neighbors:
     """The k rows of an embedding matrix that are nearest to a query, the nearest first.
 
     Attributes:
@@ -69,7 +69,7 @@ class Neighbours:
     rows_of_zeros: int
 
     def table(self) -> pd.DataFrame:
-        """One row a neighbour: rank (from 1), token, id, similarity."""
+        """One row a neighbor: rank (from 1), token, id, similarity."""
         import pandas as pd
 
         columns = {"token": list(self.tokens), "id": self.ids, "similarity": self.similarities}
@@ -80,10 +80,10 @@ class Neighbours:
         about = {
             name: value for name, value in vars(self).items() if name not in ("ids", "tokens", "similarities")
         }
-        return about | {"neighbours": self.table().reset_index().to_dict("records")}
+        return about | {"neighbors": self.table().reset_index().to_dict("records")}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """A bar for each neighbour, the nearest on top; tokens in quotes, since some begin with a space."""
+        """A bar for each neighbor, the nearest on top; tokens in quotes, since some begin with a space."""
         import pandas as pd
 
         from layerscope.plots.bars import bars
@@ -99,9 +99,9 @@ class Neighbours:
 
 
 @checked
-def neighbours(
+def neighbors(
     model: Model, query: str | int | ArrayLike, k: int = 10, matrix: str = "input", metric: str = "cosine"
-) -> Neighbours:
+) -> Neighbors:
     """The rows of an embedding matrix that are nearest to a query; its own row is among them.
 
     A string is read as the one token that it is exactly (" to" with its space, "##ing", "[CLS]"); else as the
@@ -122,7 +122,7 @@ def neighbours(
             of the matrix is none.
 
     >>> import layerscope as ls
-    >>> ls.neighbours(ls.load(), "ghost", k=3).table().round(2)
+    >>> ls.neighbors(ls.load(), "ghost", k=3).table().round(2)
             token     id  similarity
     rank
     1       ghost   5745        1.00
@@ -145,7 +145,7 @@ def neighbours(
     scores = _scores(weights, vector, metric, described)
     candidates = used[np.isfinite(scores[used])]
     nearest = candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
-    return Neighbours(
+    return Neighbors(
         model=model.name,
         query=described,
         query_ids=ids,

@@ -61,7 +61,7 @@ class EmbeddingParts:
 
 
 @checked
-def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingParts:
+def embedding_parts(model: Model, text: str, pair: str | None = None) -> EmbeddingParts:
     """The parts of the input embedding, their sum, and the layer 0 that follows from it.
 
     The sum is made here from the looked-up rows, put through the model's own norm and projection, and
@@ -72,7 +72,7 @@ def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingPar
             is not known here, or something is put before the text (prompt tuning), so nothing is shown.
 
     >>> import layerscope as ls
-    >>> parts = ls.embeddings(ls.load(), "I am Mehdi")
+    >>> parts = ls.embedding_parts(ls.load(), "I am Mehdi")
     >>> sorted(parts.parts), parts.difference < 1e-5
     (['position', 'segment', 'word'], True)
     """
@@ -83,7 +83,7 @@ def embeddings(model: Model, text: str, pair: str | None = None) -> EmbeddingPar
         )
     if model.context_window is not None and len(tokens) > model.context_window:
         raise InputError(
-            f"The text has {len(tokens)} tokens; embeddings shows at most {model.context_window}, one window."
+            f"The text has {len(tokens)} tokens; embedding_parts shows at most {model.context_window}, one window."
         )
     looked_up, modules = _watched(model, tokens)
     parts = {name: value for name, value in looked_up.items() if name != "layer 0"}
