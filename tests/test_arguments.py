@@ -7,10 +7,7 @@ import pandas as pd
 import pytest
 
 import layerscope as ls
-from layerscope.analysis.look import look
-from layerscope.analysis.similarity import compare
 from layerscope.corpus.conllu import Sentence
-from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, LayerscopeError
 from layerscope.probing.export import export
 
@@ -76,8 +73,8 @@ def wrong(things):
 
 CALLS = {
     "similarity": lambda t: (ls.similarity, {"model": t["model"], "a": TEXT, "b": TEXTS}),
-    "compare": lambda t: (compare, {"model": t["model"], "a": TEXT, "b": TEXT}),
-    "look": lambda t: (look, {"model": t["model"], "text": TEXT}),
+    "compare": lambda t: (ls.compare, {"model": t["model"], "a": TEXT, "b": TEXT}),
+    "look": lambda t: (ls.look, {"model": t["model"], "text": TEXT}),
     "drift": lambda t: (ls.drift, {"model": t["model"], "texts": TEXTS}),
     "senses": lambda t: (
         ls.senses,
@@ -113,7 +110,7 @@ CALLS = {
     "decode": lambda t: (t["model"].decode, {"ids": [7]}),
     "run": lambda t: (t["model"].run, {"text": TEXT}),
     "run_many": lambda t: (t["model"].run_many, {"texts": TEXTS}),
-    "open_corpus": lambda t: (open_corpus, {"source": TEXTS}),
+    "open_corpus": lambda t: (ls.open_corpus, {"source": TEXTS}),
     "Feature": lambda t: (ls.Feature, {"pooling": "mean"}),
     "Feature.parse": lambda t: (ls.Feature.parse, {"text": "mean@1"}),
     "pooling": lambda t: (ls.pooling, {"name": "mine"}),
@@ -135,7 +132,6 @@ CALLS = {
     "Senses.heat": lambda t: (t["senses"].heat, {}),
     "Drift.summary": lambda t: (t["drift"].summary, {}),
     "Drift.plot": lambda t: (t["drift"].plot, {}),
-    "LayerAttention.table": lambda t: (ls.attention(t["trace"]).table, {}),
     "LayerAttention.plot": lambda t: (ls.attention(t["trace"]).plot, {}),
     "Heads.plot": lambda t: (ls.heads(t["model"], TEXTS).plot, {}),
     "Lens.table": lambda t: (t["lens"].table, {}),
@@ -150,6 +146,11 @@ CALLS = {
     ),
     "HeadSearch.best": lambda t: (t["heads"].best, {"relation": "det"}),
     "HeadSearch.plot": lambda t: (t["heads"].plot, {}),
+    "Trace.plot": lambda t: (t["trace"].plot, {}),
+    "Tokens.plot": lambda t: (t["tokens"].plot, {}),
+    "Senses.plot": lambda t: (t["senses"].plot, {}),
+    "Lens.plot": lambda t: (t["lens"].plot, {}),
+    "Sweep.plot": lambda t: (t["sweep"].plot, {}),
     "Sweep.export": lambda t: (t["sweep"].export, {"out": t["folder"] / "swept"}),
 }
 
@@ -214,4 +215,4 @@ def test_what_is_nearly_what_was_meant_is_said(things):
         with pytest.raises(InputError) as caught:
             function(**given)
         assert str(caught.value).endswith(message)
-    assert ls.similarity(model, TEXT, layer=np.int64(1)).shape == (1, 1)
+    assert ls.similarity(model, TEXT, layer=np.int64(1)).cosines.shape == (1, 1)

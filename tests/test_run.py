@@ -241,7 +241,7 @@ def test_more_mistakes(model):
     assert model.decode(np.int64(5745)) == "ghost"
     with pytest.raises(ModelError, match="reads the last layer, 6, which was not kept"):
         _ = model.run("a", layers=[0]).pooler_output
-    assert ls.similarity(model, [model.tokenize("a b"), "c"]).index.tolist() == ["a b", "c"]
+    assert ls.similarity(model, [model.tokenize("a b"), "c"]).rows == ("a b", "c")
 
 
 def test_a_trace_is_pickled_whole_and_without_the_weights(tiny):

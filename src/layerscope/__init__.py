@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from layerscope.analysis.look import look as look
     from layerscope.analysis.neighbors import neighbors as neighbors
     from layerscope.analysis.senses import senses as senses
+    from layerscope.analysis.similarity import compare as compare
     from layerscope.analysis.similarity import similarity as similarity
     from layerscope.analysis.verify import verify as verify
     from layerscope.corpus.corpus import open_corpus as open_corpus
@@ -73,6 +74,7 @@ _HOMES = {
     "Feature": "reduce.feature",
     "look": "analysis.look",
     "similarity": "analysis.similarity",
+    "compare": "analysis.similarity",
     "drift": "analysis.drift",
     "senses": "analysis.senses",
     "neighbors": "analysis.neighbors",

@@ -103,6 +103,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Trace": ("a Trace, as model.run gives it", _named("Trace")),
     "Features": ("Features, as open_features gives them", _named("Features")),
     "Feature": ("a Feature", _named("Feature")),
+    "Axes": ("an Axes of matplotlib", lambda given: hasattr(given, "get_figure") and hasattr(given, "plot")),
 }
 
 

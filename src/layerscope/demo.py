@@ -62,7 +62,7 @@ def demo(model: Model, out: Path, figure: bool = True) -> dict[Path, str]:
     )
     write("features.parquet", f"the samples with {', '.join(FEATURES)} as columns", _features(model))
     if figure:
-        words = similarity(model, *SENTENCES, unit="word")
+        words = similarity(model, *SENTENCES, unit="word").table()
         drawn = heats({f"Uses of “{WORD}”, last layer": senses, "Words of two sentences, last layer": words})
         write(
             "similarity.png",

@@ -38,12 +38,12 @@ def quiet() -> Iterator[None]:
 
 
 def _silence(restore: ExitStack) -> None:
+    restore.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")  # in a notebook without widgets, importing them warns too
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging
 
-    restore.enter_context(warnings.catch_warnings())
-    warnings.simplefilter("ignore")
     for ours in (NewHeadWarning, LeftOutHeadWarning):  # of another thread: to be heard
         warnings.simplefilter("default", ours)
     libraries: tuple[Any, ...] = (logging, hub_logging)

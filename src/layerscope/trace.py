@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +12,17 @@ from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, NotFoundError, unknown
 from layerscope.head import Head
 from layerscope.reduce.attention import merge, one_head, units
+from layerscope.reduce.cosine import cosine_of_pairs
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.layers import listed, resolve_layer
 from layerscope.reduce.pooling import POOLER, UNPOOLED, WHOLE_TEXT, Array, pool
+from layerscope.result import Result
+from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Span, Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 # Why there is none of a whole text, of windows that each have their own.
@@ -35,8 +39,19 @@ _SIDES = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
+# What the axes of each output are.
+_AXES = {
+    "hidden_states": "layer, token, hidden",
+    "attentions": "layer, head, query, key",
+    "pooler_output": "hidden",
+    "decoder_hidden_states": "layer, target token, hidden",
+    "decoder_attentions": "layer, head, target query, target key",
+    "cross_attentions": "layer, head, target query, key",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace(Result):
     """What a model computed for one text of T tokens; made by `Model.run`.
 
     Layers count from 0, the embedding output; layer k is the output of block k, and the last one comes
@@ -233,6 +248,79 @@ class Trace:
         vectors = [self._pooled(span, layer, pooling) for span in spans]
         return np.stack(vectors) if vectors else np.empty((0, self.hidden_states.shape[-1]), dtype=np.float32)
 
+    def table(self) -> pd.DataFrame:
+        """One row an output: its axes and shape; or, where it is not there, why."""
+        import pandas as pd
+
+        names = list(dict.fromkeys([*self.outputs, *self.missing]))
+        return pd.DataFrame(
+            {
+                "axes": [self._axes(name) for name in names],
+                "shape": [_shape(self.outputs[name]) if name in self.outputs else "" for name in names],
+                "missing": ["" if name in self.outputs else self.missing[name] for name in names],
+            },
+            index=pd.Index(names, name="output"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values, the arrays as lists; `save` writes them faster and smaller."""
+        target = None if self.target is None else self.target.to_dict()
+        return {
+            "model": self.model,
+            "kind": self.kind,
+            "num_layers": self.num_layers,
+            "num_decoder_layers": self.num_decoder_layers,
+            **self.tokens.to_dict(),
+            "target": target,
+            "layers": list(self.layers),
+            "decoder_layers": list(self.decoder_layers),
+            "heads": [head.kind for head in self.heads],
+            "labels": list(self.labels),
+            "windows": [list(window) for window in self.windows],
+            "attention_layers": {name: list(layers) for name, layers in self.attention_layers.items()},
+            "outputs": {name: array.tolist() for name, array in self.outputs.items()},
+        }
+
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """How far each token has moved: the cosine of its state in every kept layer with that in the first of them.
+
+        Args:
+            ax: where to draw; a new figure if left out.
+
+        Raises:
+            InputError: fewer than two layers were kept, or there are more tokens than can be read in one figure.
+        """
+        import pandas as pd
+
+        from layerscope.plots.heat import heat
+
+        if len(self.layers) < 2 or not len(self.tokens):
+            raise InputError("The picture of a trace compares layers: run a text with layers='all'.")
+        states = self.hidden_states
+        table = pd.DataFrame(
+            cosine_of_pairs(states, np.broadcast_to(states[:1], states.shape)).T,
+            index=pd.Index(self.tokens.strings),
+            columns=pd.Index([f"layer {layer}" for layer in self.layers]),
+        )
+        first = "the static embedding" if self.layers[0] == 0 else f"layer {self.layers[0]}"
+        title = f"{last_part(self.model)}: each token's state against {first}"
+        return heat(table, title, ax, min(0.0, float(np.nanmin(table.to_numpy()))))
+
+    _calls = ".hidden_states, .hidden_state(layer), .pool(), .vector(word), .table(), .plot(), .save(path)"
+
+    def _holds(self) -> str:
+        tokens, outputs = counted(len(self.tokens), "token"), ", ".join(self.outputs)
+        return f"{last_part(self.model)}, {tokens}, layers {listed(self.layers)}; {outputs}"
+
+    def _axes(self, name: str) -> str:
+        """What the axes of an output are."""
+        if name in _AXES:
+            return _AXES[name]
+        axes = next((head.axes[name] for head in self.heads if name in head.axes), "")
+        last = "vocabulary" if any(head.is_language_model for head in self.heads) else "label"
+        return ", ".join(["token" if axis == "T" else last for axis in axes])
+
     def _pooled(self, span: Span, layer: int, pooling: str) -> Array:
         if not len(span):
             why = "the text was cut before it" if self.tokens.num_cut else "the tokenizer drops it"
@@ -262,6 +350,10 @@ class Trace:
         if name in self.outputs:
             return self.outputs[name]
         raise ModelError(self.missing.get(name, f"{self.model} computes no {name}."))
+
+
+def _shape(array: Array) -> str:
+    return " × ".join(map(str, array.shape))
 
 
 def _position(layer: int, depth: int, kept: Sequence[int]) -> int:

@@ -115,10 +115,13 @@ def test_all_heads_of_a_layer(model, plain):
     found = ls.attention(trace, layer=-4)
     assert found.layer == 3
     np.testing.assert_allclose(found.weights, attentions[2], atol=1e-5)
-    np.testing.assert_allclose(found.table("mean"), attentions[2].mean(axis=0), atol=1e-5)
+    rows = found.table()
+    np.testing.assert_array_equal(rows["weight"].to_numpy().reshape(attentions[2].shape), found.weights)
+    one = rows.query("head == 4 and query_position == 2 and key_position == 0").iloc[0]
+    assert (one["query"], one["key"], one["weight"]) == ("i", "[CLS]", found.weights[4, 2, 0])
     words = ls.attention(trace, layer=6, unit="word")
     assert words.labels[11] == "mother's"
-    assert words.table(9).equals(trace.attention(6, 9, unit="word"))
+    np.testing.assert_array_equal(words.weights[9], trace.attention(6, 9, unit="word"))
     np.testing.assert_allclose(words.weights.sum(axis=-1), 1, atol=1e-5)
     assert np.array(found.to_dict()["weights"]).shape == (12, 17, 17)
 
@@ -211,7 +214,7 @@ def test_errors(model):
     with pytest.raises(InputError, match="nothing to measure"):
         ls.heads(model, [])
     with pytest.raises(InputError, match="Unknown measure 'entropie'.*Did you mean 'entropy'"):
-        ls.heads(model, ["Hi!"]).plot("entropie")
+        ls.heads(model, ["Hi!"]).plot(measure="entropie")
     trace = model.run(TEXT, attention=True)
     with pytest.raises(InputError, match="known: token, word"):
         ls.partners(trace, unit="letter")

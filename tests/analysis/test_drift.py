@@ -105,7 +105,7 @@ def test_without_a_pooler_there_is_none(tiny):
 def test_the_violins(model):
     found = ls.drift(model, TEXTS)
     for against, first in (("static", "1"), ("previous", "0→1")):
-        ax = found.plot(against)
+        ax = found.plot(against=against)
         assert ax.get_ylabel().startswith("cosine with the")
         assert ax.get_xticklabels()[0].get_text() == first
         medians = ax.lines[-1].get_ydata()

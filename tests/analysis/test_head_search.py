@@ -256,7 +256,7 @@ def test_errors(model, tmp_path):
     with pytest.raises(InputError, match="Unknown relation 'subj'; known: all, det, nsubj.*'nsubj'"):
         found.best("subj")
     with pytest.raises(InputError, match="known: from dependent, from head word"):
-        found.plot("det", "left")
+        found.plot(relation="det", direction="left")
     with pytest.raises(InputError, match="layers are 1 to 6, heads 0 to 11"):
         found.head(0, 1)
 

@@ -6,7 +6,6 @@ import torch
 
 import layerscope as ls
 from layerscope.analysis.look import look
-from layerscope.analysis.similarity import compare
 from layerscope.errors import ModelError
 
 GOOD, BAD = "the ghost", "the bank"
@@ -30,7 +29,7 @@ def broken(tiny_folder):
         (lambda m: ls.similarity(m, GOOD, [GOOD, BAD]), "The vector of 'the bank', number 1,"),
         (lambda m: ls.similarity(m, GOOD, BAD, unit="word", layer=0), "The vector of 'bank', number 1,"),
         (lambda m: ls.similarity(m, BAD, unit="token", layer=0), "The vector of 'bank', number 2,"),
-        (lambda m: compare(m, GOOD, BAD), "The vector of 'the bank', number 1,"),
+        (lambda m: ls.compare(m, GOOD, BAD), "The vector of 'the bank', number 1,"),
         (lambda m: ls.drift(m, [GOOD, BAD]), "Row 1 of the corpus: mean_"),
         (lambda m: ls.senses(m, "bank", [BAD, BAD]), "Row 0 of a list: 'bank'"),
         (lambda m: look(m, BAD), "Layer 0 of "),
@@ -52,7 +51,7 @@ def test_what_holds_it_is_named(broken, ask, says):
 
 
 def test_what_does_not_hold_it_is_answered(broken):
-    assert np.isfinite(ls.similarity(broken, GOOD, unit="word")).all(axis=None)
+    assert np.isfinite(ls.similarity(broken, GOOD, unit="word").cosines).all()
     assert len(look(broken, GOOD).tokens) == 4
 
 

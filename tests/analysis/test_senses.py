@@ -295,7 +295,7 @@ def test_as_plain_values_and_as_figures(model):
     ]
     expected = found.similarity(found.best).loc["money 1", "river 1"]
     assert heat.texts[3].get_text() == f"{expected:.2f}"
-    assert "layer 2" in " ".join(found.heat(2).get_title().split())
+    assert "layer 2" in " ".join(found.heat(layer=2).get_title().split())
     (low, high), least = heat.collections[0].get_clim(), found.similarity(found.best).to_numpy().min()
     assert least - 0.1 < low <= least
     assert high == 1

@@ -3,7 +3,6 @@ import pytest
 import torch
 
 import layerscope as ls
-from layerscope.analysis.similarity import compare
 from layerscope.errors import InputError
 from layerscope.reduce.cosine import cosine
 
@@ -21,7 +20,7 @@ def word_vectors_by_hand(model, text, layer):
 
 @pytest.mark.parametrize("layer", [0, 3, -1])
 def test_words_of_two_sentences_equal_the_double_loop(model, layer):
-    table = ls.similarity(model, A, B, unit="word", layer=layer)
+    table = ls.similarity(model, A, B, unit="word", layer=layer).table()
     firsts, seconds = word_vectors_by_hand(model, A, layer), word_vectors_by_hand(model, B, layer)
     for row, first in enumerate(firsts):
         for column, second in enumerate(seconds):
@@ -36,7 +35,7 @@ def test_texts_equal_scikit_learn(model):
     from sklearn.metrics.pairwise import cosine_similarity
 
     texts = ls.samples.texts("bank")
-    table = ls.similarity(model, texts, pooling="max")
+    table = ls.similarity(model, texts, pooling="max").table()
     pooled = np.stack([model.run(text).pool("max") for text in texts])
     np.testing.assert_allclose(table, cosine_similarity(pooled), atol=1e-5)
     assert list(table.index) == texts
@@ -48,23 +47,23 @@ def test_two_runs_are_enough(model):
     handle = model.hf.register_forward_pre_hook(lambda *_: passes.append(1))
     try:
         ls.similarity(model, A, B, unit="word")
-        compare(model, A, B)
+        ls.compare(model, A, B)
     finally:
         handle.remove()
     assert len(passes) <= 2 + 2
 
 
 def test_tokens(model):
-    table = ls.similarity(model, A, unit="token")
+    table = ls.similarity(model, A, unit="token").table()
     assert table.index[0] == "[CLS]"
     np.testing.assert_allclose(np.diag(table), 1, atol=1e-5)
 
 
 def test_more_texts_than_pass_at_once(model, monkeypatch):
     texts = ls.samples.texts()[:10]
-    expected = ls.similarity(model, texts, layer=2)
+    expected = ls.similarity(model, texts, layer=2).cosines
     monkeypatch.setattr("layerscope.analysis.similarity._CHUNK", 3)
-    np.testing.assert_allclose(ls.similarity(model, texts, layer=2), expected, atol=1e-5)
+    np.testing.assert_allclose(ls.similarity(model, texts, layer=2).cosines, expected, atol=1e-5)
 
 
 def test_a_vector_of_zeros_has_no_similarity():

@@ -102,9 +102,9 @@ def test_compare(command):
 def test_compare_as_a_figure(command, tmp_path):
     code, out, err = command("compare", "a bank", "the river bank", "--svg", tmp_path / "bank.svg")
     assert (code, err) == (0, f"Drawn into {tmp_path / 'bank.svg'}.\n")
-    assert "Words (layer -1)" in out
+    assert "Words (layer 6)" in out
     drawn = (tmp_path / "bank.svg").read_text()
-    assert "Words (layer -1)" in drawn
+    assert "and “the river bank”" in drawn
     assert "cosine similarity" in drawn
 
 
@@ -119,7 +119,7 @@ def test_compare_with_the_real_decoder(command, decoder_file):
 def test_describe(command, tmp_path):
     code, out, _ = command("describe", "--json")
     found = json.loads(out)
-    assert (code, found["parameters"], found["context_window"]) == (0, 22_713_216, 512)
+    assert (code, found["num_parameters"], found["context_window"]) == (0, 22_713_216, 512)
     folder = build("llama", tmp_path / "llama")
     code, out, err = command("describe", folder)
     assert (code, err) == (0, "")

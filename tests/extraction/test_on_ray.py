@@ -207,7 +207,7 @@ def test_stop(connected, bert, tmp_path, monkeypatch):
         if len(parts_of(tmp_path / "out")) >= 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("layerscope.extraction.progress.Bar.passed", passed)
+    monkeypatch.setattr("layerscope.progress.Bar.passed", passed)
     with pytest.raises(KeyboardInterrupt):
         run(bert, tmp_path / "out", source=(f"Text {number}." for number in range(10_000)))
     there = parts_of(tmp_path / "out")

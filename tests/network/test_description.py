@@ -20,7 +20,7 @@ def test_bert_base_has_109_482_240_parameters_in_199_tensors():
     for hf in (bare, whole):
         description = ls.wrap(hf, tokenizer("wordpiece"), "bert-base").describe()
         assert description.body == (199, 109_482_240)
-    assert description.parameters == sum(p.numel() for p in whole.parameters())
+    assert description.num_parameters == sum(p.numel() for p in whole.parameters())
     assert description.tied == (
         ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"),
     ) or any("decoder" in second for _, second in description.tied)
@@ -31,7 +31,7 @@ def test_distilgpt2_has_81_912_576_parameters_and_one_embedding_matrix():
     with quiet(), torch.device("meta"):
         hf = transformers.GPT2LMHeadModel(transformers.GPT2Config(n_layer=6))
     description = ls.wrap(hf, tokenizer("bytelevel"), "distilgpt2").describe()
-    assert description.parameters == 81_912_576
+    assert description.num_parameters == 81_912_576
     assert description.tied == (("transformer.wte.weight", "lm_head.weight"),)
 
 
@@ -39,24 +39,24 @@ def test_the_bundled_model(model):
     description = model.describe()
     assert (description.num_layers, description.num_heads, description.hidden_size) == (6, 12, 384)
     assert (description.vocab_size, description.context_window) == (30522, 512)
-    assert description.parameters == model.hf.num_parameters() == 22_713_216
+    assert description.num_parameters == model.hf.num_parameters() == 22_713_216
     assert description.head is None
     assert list(description.weights.values()) == [
         "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
     ]
     assert "0-5 (6 ×): BertLayer" in description.tree
     assert description.tree.count("BertLayer") == 1
-    assert description.table()["parameters"].sum() == description.parameters
+    assert description.table()["parameters"].sum() == description.num_parameters
 
 
 def test_every_family_counts_each_parameter_once(family, tiny):
     hf = tiny(family).hf
     description = tiny(family).describe()
-    assert description.parameters == sum(p.numel() for p in hf.parameters())
+    assert description.num_parameters == sum(p.numel() for p in hf.parameters())
     assert sum(component.tensors for component in description.components) == len(list(hf.parameters()))
     assert description.family == hf.config.model_type
     assert description.context_window == (None if family == "bloom" else 64)
-    assert description.to_dict()["parameters"] == description.parameters
+    assert description.to_dict()["num_parameters"] == description.num_parameters
 
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 3}
@@ -151,4 +151,4 @@ def test_a_network_within_adapters_is_described_by_its_own_parts(tiny_folder):
         description = ls.wrap(hf, transformers.AutoTokenizer.from_pretrained(tiny_folder("llama"))).describe()
     assert description.head == "lm_head"
     assert [(one.name, one.part) for one in description.components][-1] == ("lm_head", "head")
-    assert description.parameters == sum(p.numel() for p in hf.parameters())
+    assert description.num_parameters == sum(p.numel() for p in hf.parameters())

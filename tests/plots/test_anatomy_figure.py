@@ -37,11 +37,11 @@ def test_the_figures_of_an_anatomy(model, tiny):
     assert " ".join(ax.get_title().split()).endswith("layer 2: 5 tokens through the block")
     assert len(ax.get_xticklabels()) == 7
     assert found.plot(ax) is ax
-    ax = found.plot_head(3)
+    ax = found.plot_head(head=3)
     assert [label.get_text() for label in ax.get_yticklabels()] == list(found.tokens.strings)
     assert ax.texts[0].get_text() == f"{found.step('probabilities').array[3, 0, 0]:.2f}"
     causal = ls.anatomy(tiny("gpt2"), "A ghost.", 2)
-    ax = causal.plot_head(0, "masked scores")
+    ax = causal.plot_head(head=0, step="masked scores")
     ax.figure.canvas.draw()
     tokens = len(ax.get_yticklabels())
     scores = causal.head(0, "masked scores").to_numpy()
@@ -49,8 +49,8 @@ def test_the_figures_of_an_anatomy(model, tiny):
     assert ax.collections[0].get_clim() == pytest.approx((scores.min(), scores.max()))
     assert len(ax.texts) == tokens * (tokens + 1) / 2  # nothing stands where nothing may be seen
     with pytest.raises(ls.LayerscopeError, match="Head 12"):
-        found.plot_head(12)
+        found.plot_head(head=12)
     many = ls.anatomy(model, "ghost " * 80, 2)
     with pytest.raises(ls.LayerscopeError, match="82 tokens cannot be read as a heat map; draw at most 64"):
-        many.plot_head(0)
+        many.plot_head(head=0)
     assert many.head(0).shape == (82, 82)

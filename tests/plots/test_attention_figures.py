@@ -20,38 +20,45 @@ def drawn(ax):
     return ax.collections[0].get_array().reshape(-1)
 
 
+def maps_of(ax):
+    ax.figure.canvas.draw()
+    return ax.child_axes
+
+
 def test_every_head_of_a_layer_is_drawn_under_its_name_with_every_token(model):
     found = ls.attention(model.run(TEXT, attention=True), layer=2)
-    figure = found.figure()
-    figure.canvas.draw()
-    maps, bar = figure.axes[:12], figure.axes[12:]
-    assert [ax.get_title() for ax in maps] == [f"head {number}" for number in range(12)]
-    for head, ax in enumerate(maps):
-        np.testing.assert_allclose(drawn(ax), found.table(head).to_numpy().reshape(-1), atol=1e-6)
-        assert ax.collections[0].get_clim() == (0, pytest.approx(found.weights.max()))
+    ax = found.plot()
+    maps = maps_of(ax)
+    assert [one.get_title() for one in maps] == [f"head {number}" for number in range(12)]
+    for head, one in enumerate(maps):
+        np.testing.assert_array_equal(one.images[0].get_array(), found.weights[head])
+        assert one.images[0].get_clim() == (0, pytest.approx(found.weights.max()))
     assert labels(maps[0].get_yticklabels()) == list(found.labels)
     assert labels(maps[8].get_xticklabels()) == list(found.labels)
-    assert len(bar) == 1
-    assert figure.get_suptitle().endswith("layer 2: every token attends to …")
+    assert len(ax.figure.axes) == 2  # its own, and the bar that says what the shades are
+    assert " ".join(ax.get_title().split()).endswith("layer 2: every token attends to …")
+    assert found.plot(ax) is ax
 
 
 def test_the_lowest_map_of_each_column_has_the_labels():
     """Nine heads in rows of four leave three places of the last row empty."""
-    table = pd.DataFrame(np.eye(2), index=["a", "b"], columns=["a", "b"])
-    figure = attention_heads({f"head {number}": table for number in range(9)}, "nine")
-    figure.canvas.draw()
-    maps = figure.axes[:9]
-    assert [ax.get_title() for ax in maps] == [f"head {number}" for number in range(9)]
-    shows = [any(tick.label1.get_visible() for tick in ax.xaxis.get_major_ticks()) for ax in maps]
-    assert shows == [False] * 5 + [True] * 4
+    maps = maps_of(attention_heads(np.stack([np.eye(2)] * 9), ["a", "b"], "nine"))
+    assert [any(labels(one.get_xticklabels())) for one in maps] == [False] * 5 + [True] * 4
+    assert [any(labels(one.get_yticklabels())) for one in maps] == [True, False, False, False] * 2 + [True]
 
 
 def test_labels_are_taken_as_text():
-    names = ["$x", "y$", "\n", " of"]
-    table = pd.DataFrame(np.eye(4), index=names, columns=names)
-    figure = attention_heads({"head 0": table}, "one")
-    figure.canvas.draw()
-    assert labels(figure.axes[0].get_yticklabels()) == [r"\$x", r"y\$", r"\n", "of"]
+    (one,) = maps_of(attention_heads(np.eye(4)[None], ["$x", "y$", "\n", " of"], "one"))
+    assert labels(one.get_yticklabels()) == ["$x", "y$", r"\n", "of"]
+    assert not any(label.get_parse_math() for label in one.get_yticklabels())
+
+
+def test_too_many_tokens_to_be_read(model):
+    found = ls.attention(model.run("bank " * 80, attention=True))
+    with pytest.raises(
+        InputError, match="Maps of 82 × 82 cannot be read side by side; draw a text of at most 64"
+    ):
+        found.plot()
 
 
 def test_no_token_is_nothing_to_draw(tiny):
@@ -61,22 +68,22 @@ def test_no_token_is_nothing_to_draw(tiny):
 
 def test_one_head_with_its_numbers(model):
     found = ls.attention(model.run("Seeing is believing.", attention=True), layer=3)
-    ax = found.plot(4)
+    ax = found.plot(head=4)
     assert " ".join(ax.get_title().split()).endswith("layer 3, head 4")
     assert [text.get_text() for text in ax.texts] == [f"{one:.2f}" for one in found.weights[4].reshape(-1)]
-    assert " ".join(found.plot().get_title().split()).endswith("mean over the heads")
-    assert found.plot("max", ax=ax) is ax
+    assert " ".join(found.plot(head="mean").get_title().split()).endswith("mean over the heads")
+    assert found.plot(ax, head="max") is ax
 
 
 def test_a_number_for_every_head(model):
     found = ls.heads(model, [TEXT])
-    ax = found.plot("next")
+    ax = found.plot(measure="next")
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("head", "layer")
     assert labels(ax.get_yticklabels()) == ["1", "2", "3", "4", "5", "6"]
     np.testing.assert_allclose(drawn(ax), found.table()["next"])
     assert ax.collections[0].get_clim() == (0, 1)
     assert found.plot().collections[0].get_clim() == (0, found.table()["entropy"].max())
-    assert found.plot("self", ax=ax) is ax
+    assert found.plot(ax, measure="self") is ax
 
 
 def test_heads_that_a_relation_was_not_asked_of_stay_empty():
@@ -91,9 +98,9 @@ def test_a_relation_is_drawn_with_its_baseline(model):
     sentence = Sentence("the bank fell", words, forms, none, none, (1, 2, -1), ("det", "nsubj", "root"))
     found = ls.head_search(model, [sentence], minimum=1)
     number, best = found.relations.index("det"), found.best("det")
-    ax = found.plot("det")
+    ax = found.plot(relation="det")
     title = " ".join(ax.get_title().split())
     assert title.endswith(f"det, attention {best['direction']}, 1 dependents; always +1: 1.00")
     np.testing.assert_allclose(drawn(ax), found.accuracies("det", best["direction"]).to_numpy().reshape(-1))
-    other = found.plot("det", "from head word", ax=axes(8, 4))
+    other = found.plot(axes(8, 4), relation="det", direction="from head word")
     np.testing.assert_allclose(drawn(other), found.accuracy[1, number].reshape(-1))

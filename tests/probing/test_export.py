@@ -7,7 +7,7 @@ from sentence_transformers import SentenceTransformer
 import layerscope as ls
 from layerscope.errors import InputError, ModelError
 from layerscope.probing.export import export
-from layerscope.probing.swept import Result, Sweep
+from layerscope.probing.swept import Score, Sweep
 from layerscope.reduce.feature import Feature
 
 TEXTS = [
@@ -94,7 +94,7 @@ def test_what_sentence_transformers_has_no_modules_for(model, tmp_path, feature)
 def test_the_best_of_a_sweep_or_the_best_that_can_be_exported(model, tmp_path):
     def result(feature, score):
         parsed = Feature.parse(feature)
-        return Result(parsed, max(parsed.resolve(6)), 384, np.array([score, score]), np.zeros(2))
+        return Score(parsed, max(parsed.resolve(6)), 384, np.array([score, score]), np.zeros(2))
 
     def swept(*results):
         return Sweep(model, "text", "classify", "accuracy", "ridge", results, np.zeros(2), 9, 0, {})

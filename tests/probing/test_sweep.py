@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 import layerscope as ls
 from layerscope.errors import InputError, ModelError
 from layerscope.probing.sweep import default_features
-from layerscope.probing.swept import Result, Sweep
+from layerscope.probing.swept import Score, Sweep
 from layerscope.reduce.feature import Feature
 
 WATER = [
@@ -69,7 +69,7 @@ def test_shuffled_labels_cannot_be_read(model):
 
 
 def test_the_error_and_the_interval():
-    result = Result(Feature("mean", "1"), 1, 8, np.array([0.5, 0.6, 0.7, 0.9]), np.zeros(4))
+    result = Score(Feature("mean", "1"), 1, 8, np.array([0.5, 0.6, 0.7, 0.9]), np.zeros(4))
     assert result.error == pytest.approx(stats.sem(result.scores))
     low, high = stats.t.interval(0.95, 3, loc=result.scores.mean(), scale=stats.sem(result.scores))
     assert result.interval == pytest.approx((low, high))
@@ -77,7 +77,7 @@ def test_the_error_and_the_interval():
 
 def test_the_cheapest_within_one_error_of_the_best(model):
     def result(layer, scores, width=8):
-        return Result(Feature("mean", str(layer)), layer, width, np.array(scores), np.zeros(3))
+        return Score(Feature("mean", str(layer)), layer, width, np.array(scores), np.zeros(3))
 
     def swept(*results):
         return Sweep(model, "text", "classify", "accuracy", "ridge", results, np.zeros(3), 9, 0, {})
@@ -231,7 +231,7 @@ def test_features_that_the_model_does_not_give(tiny):
 def test_what_is_best_is_said_in_a_line(model):
     found = ls.sweep(model, TEXTS, LABELS, ["mean@1", "mean@6"], cv=2)
     assert re.fullmatch(
-        r"Result\('mean@[16]': [01]\.\d{3} ± 0\.\d{3}, deepest layer [16], width 384\)", repr(found.best)
+        r"Score\('mean@[16]': [01]\.\d{3} ± 0\.\d{3}, deepest layer [16], width 384\)", repr(found.best)
     )
 
 

@@ -16,6 +16,7 @@ from layerscope.errors import InputError, ModelError, unknown
 from layerscope.network.outputs import tolerance
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
+from layerscope.result import Result
 from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 
@@ -35,8 +36,8 @@ _TOLERANCE = 1e-4
 _MANY = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Anatomy:
+@dataclass(frozen=True, eq=False, repr=False)
+class Anatomy(Result):
     """Every step inside one block for one text of T tokens.
 
     Each step is computed from the one before it and the block's weights, in float32; the first is the
@@ -142,6 +143,7 @@ class Anatomy:
             ],
         }
 
+    @checked
     def plot(self, ax: Axes | None = None) -> Axes:
         """The residual stream through the block: how long each token's vector is, step by step."""
         from layerscope.plots.anatomy import stream
@@ -156,7 +158,7 @@ class Anatomy:
         )
 
     @checked
-    def plot_head(self, head: int, step: str = "probabilities", ax: Axes | None = None) -> Axes:
+    def plot_head(self, ax: Axes | None = None, *, head: int, step: str = "probabilities") -> Axes:
         """One head's scores or probabilities as a heat map; rows are queries."""
         from layerscope.plots.heat import heat
 
@@ -174,6 +176,12 @@ class Anatomy:
             float(high),
             meaning=step,
         )
+
+    _calls = ".step(name).array, .head(n), .table(), .plot(), .plot_head(head=0)"
+
+    def _holds(self) -> str:
+        steps, tokens = counted(len(self.steps), "step"), counted(len(self.tokens), "token")
+        return f"{steps} inside layer {self.layer} of {last_part(self.model)} ({self.kind}), {tokens}"
 
 
 @checked

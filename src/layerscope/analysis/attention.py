@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, brief, unknown
-from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS
+from layerscope.progress import shown
 from layerscope.reduce.attention import one_head, units, without_sink
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.heads import MEASURES, measures
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
 from layerscope.shown import counted, last_part
 from layerscope.text.encode import check_text
 from layerscope.text.tokens import Tokens
@@ -26,7 +27,6 @@ from layerscope.text.tokens import Tokens
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from layerscope.corpus.corpus import Corpus
     from layerscope.model import Model
@@ -38,8 +38,8 @@ Item = TypeVar("Item")
 _NUMBERS = 2**24
 
 
-@dataclass(frozen=True, eq=False)
-class Partners:
+@dataclass(frozen=True, eq=False, repr=False)
+class Partners(Result):
     """What each token or word of a text attends to most, layer by layer.
 
     Attributes:
@@ -65,6 +65,21 @@ class Partners:
         """All of it as plain values."""
         about = {"model": self.model, "unit": self.unit, "head": self.head}
         return about | {"partners": self.rows.to_dict("records")}
+
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """For every unit (across) and layer (up) the one that it attends to most, the darker the more.
+
+        Bold is what it attends to in the last layer too.
+        """
+        over = f"head {self.head}" if not isinstance(self.head, str) else f"{self.head} over the heads"
+        title = f"{last_part(self.model)}: what each {self.unit} attends to most ({over})"
+        return draw_partners(self.rows, title, ax)
+
+    def _holds(self) -> str:
+        units, layers = self.rows["position"].nunique(), self.rows["layer"].nunique()
+        most = f"what each of {counted(units, self.unit)} attends to most"
+        return f"{most} in {counted(layers, 'layer')} of {last_part(self.model)}"
 
 
 @checked
@@ -109,8 +124,25 @@ def partners(trace: Trace, unit: str = "word", head: int | str = "max", specials
     return Partners(trace.model, unit, head, pd.concat(tables, ignore_index=True))
 
 
-@dataclass(frozen=True, eq=False)
-class LayerAttention:
+def draw_partners(rows: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
+    """Rows as of `Partners.table` as a grid of layers and units.
+
+    Raises:
+        InputError: there are no units, or more than can be read in one figure.
+    """
+    from layerscope.plots.grid import token_grid
+
+    if rows.empty:
+        raise InputError("The text has no words of its own, so there is no attention to draw.")
+    to, weight = (rows.pivot(index="layer", columns="position", values=one) for one in ("to", "weight"))
+    labels = rows.drop_duplicates("position").sort_values("position")["from"]
+    return token_grid(
+        to, weight.to_numpy(), list(labels), title=title, xlabel="from", meaning="attention", ax=ax
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerAttention(Result):
     """The attention of all heads of one layer.
 
     Attributes:
@@ -127,13 +159,20 @@ class LayerAttention:
     labels: tuple[str, ...]
     weights: Array
 
-    @checked
-    def table(self, head: int | str = "mean") -> pd.DataFrame:
-        """[query, key] of one head, from 0, or "mean" or "max" over all."""
+    _calls = ".table(), .plot(), .plot(head=0); trace.attention(layer, head) is one head"
+
+    def table(self) -> pd.DataFrame:
+        """One row a head, query and key: head, query_position, query, key_position, key, weight.
+
+        One head as a table of queries and keys is `trace.attention(layer, head, unit)`.
+        """
         import pandas as pd
 
-        rows, columns = (pd.Index(self.labels, name=name) for name in ("query", "key"))
-        return pd.DataFrame(one_head(self.weights, head), index=rows, columns=columns)
+        head, query, key = (place.reshape(-1) for place in np.indices(self.weights.shape))
+        labels = np.array(self.labels, dtype=object)
+        columns = {"head": head, "query_position": query, "query": labels[query]}
+        columns |= {"key_position": key, "key": labels[key], "weight": self.weights.reshape(-1)}
+        return pd.DataFrame(columns)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -141,22 +180,29 @@ class LayerAttention:
         return about | {"labels": list(self.labels), "weights": self.weights.tolist()}
 
     @checked
-    def plot(self, head: int | str = "mean", ax: Axes | None = None) -> Axes:
-        """A heat map with its numbers: queries down, keys across."""
+    def plot(self, ax: Axes | None = None, *, head: int | str | None = None) -> Axes:
+        """A map for every head side by side, or one with its numbers: queries down, keys across.
+
+        Args:
+            ax: where to draw; a new figure if left out.
+            head: a head, from 0, or "mean" or "max" over all.
+        """
+        from layerscope.plots.attention import attention_heads
         from layerscope.plots.heat import heat
 
+        title = f"{last_part(self.model)}, layer {self.layer}"
+        if head is None:
+            return attention_heads(self.weights, self.labels, f"{title}: every {self.unit} attends to …", ax)
+        import pandas as pd
+
+        rows, columns = (pd.Index(self.labels, name=name) for name in ("query", "key"))
+        table = pd.DataFrame(one_head(self.weights, head), index=rows, columns=columns)
         which = f"head {head}" if not isinstance(head, str) else f"{head} over the heads"
-        title = f"{last_part(self.model)}, layer {self.layer}, {which}"
-        return heat(self.table(head), title, ax, meaning="attention")
+        return heat(table, f"{title}, {which}", ax, meaning="attention")
 
-    def figure(self) -> Figure:
-        """A map for every head, without numbers."""
-        from layerscope.plots.attention import attention_heads
-
-        tables = {f"head {head}": self.table(head) for head in range(len(self.weights))}
-        return attention_heads(
-            tables, f"{last_part(self.model)}, layer {self.layer}: every {self.unit} attends to …"
-        )
+    def _holds(self) -> str:
+        heads, units = len(self.weights), counted(len(self.labels), self.unit)
+        return f"{counted(heads, 'head')} of layer {self.layer} of {last_part(self.model)}, {units}"
 
 
 @checked
@@ -174,8 +220,10 @@ def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttent
 
     >>> import layerscope as ls
     >>> found = ls.attention(ls.load().run("Seeing is believing.", attention=True), layer=3)
-    >>> found.weights.shape, found.table(head=4).loc["is"].idxmax()
-    ((12, 6, 6), '[CLS]')
+    >>> found.weights.shape
+    (12, 6, 6)
+    >>> found.table().query("query == 'is'").nlargest(1, "weight")[["head", "key"]].values.tolist()
+    [[7, '[CLS]']]
     """
     heads = trace.attentions.shape[1]
     if not len(trace.tokens):
@@ -188,8 +236,8 @@ def attention(trace: Trace, layer: int = -1, unit: str = "token") -> LayerAttent
     return LayerAttention(trace.model, number, unit, units(trace.tokens, unit).labels, np.stack(weights))
 
 
-@dataclass(frozen=True, eq=False)
-class Heads:
+@dataclass(frozen=True, eq=False, repr=False)
+class Heads(Result):
     """How each head attends, on average over the tokens of some texts.
 
     Attributes:
@@ -221,7 +269,7 @@ class Heads:
         return about | {"heads": self.table().to_dict("records")}
 
     @checked
-    def plot(self, measure: str = "entropy", ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, measure: str = "entropy") -> Axes:
         """One measure as a heat map, layers down, heads across."""
         from layerscope.plots.attention import layers_by_heads
 
@@ -231,6 +279,10 @@ class Heads:
         high = float(table.to_numpy().max()) if measure in ("entropy", "distance") else 1.0
         title = f"{last_part(self.model)}, {counted(self.texts, 'text')}"
         return layers_by_heads(table, title, MEASURES[measure], high, ax)
+
+    def _holds(self) -> str:
+        over = f"{counted(self.texts, 'text')}, {counted(self.queries, 'token')}"
+        return f"how {counted(self.values[0].size, 'head')} of {last_part(self.model)} attend, over {over}"
 
 
 @checked

@@ -12,12 +12,13 @@ from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.extraction.cells import NOT_FINITE, check_features
-from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS, Streamed, stream
+from layerscope.progress import shown
 from layerscope.reduce.cosine import cosine_of_pairs
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import POOLER, Array, check_pooling
+from layerscope.result import Result
 from layerscope.shown import counted, last_part, shorten
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ AGAINST = {"static": "the static embeddings (layer 0)", "previous": "the layer b
 _NAME = 60
 
 
-@dataclass(frozen=True, eq=False)
-class Drift:
+@dataclass(frozen=True, eq=False, repr=False)
+class Drift(Result):
     """How n texts move through the layers 1 to L of a model.
 
     Attributes:
@@ -103,12 +104,12 @@ class Drift:
         }
 
     @checked
-    def plot(self, against: str = "static", ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, against: str = "static") -> Axes:
         """Violins: for each layer how the texts are spread; the line inside joins the medians.
 
         Args:
-            against: "static" for the cosine with layer 0, "previous" for that with the layer before.
             ax: where to draw; a new figure if left out.
+            against: "static" for the cosine with layer 0, "previous" for that with the layer before.
         """
         from layerscope.plots.violins import violins
 
@@ -121,6 +122,12 @@ class Drift:
             ylabel=f"cosine with {AGAINST[against]}",
             ax=ax,
         )
+
+    _calls = ".table(), .summary(), .plot()"
+
+    def _holds(self) -> str:
+        texts, layers = self.static.shape
+        return f"{counted(texts, 'text')}, layers 1 to {layers} of {last_part(self.model)}, {self.pooling} pooling"
 
     def _against(self, against: str) -> Array:
         if against not in AGAINST:

@@ -17,10 +17,13 @@ from layerscope.network.inputs import inputs_of
 from layerscope.network.outputs import as_array
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
+from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from layerscope.model import Model
 
@@ -29,11 +32,12 @@ _TOLERANCE = 1e-5
 _TOLERANCE_HALF = 2e-2
 
 
-@dataclass(frozen=True, eq=False)
-class EmbeddingParts:
+@dataclass(frozen=True, eq=False, repr=False)
+class EmbeddingParts(Result):
     """The embedding of T tokens, part by part; E is the width of the embedding matrices.
 
     Attributes:
+        model: the model's name.
         tokens: the T tokens.
         parts: [token, E] for each table that is looked up, as it comes out of it (scaled, with adapters): "word",
             and where the model has them "position" and "segment".
@@ -44,6 +48,7 @@ class EmbeddingParts:
         difference: the largest difference between what follows from the parts and the model's own.
     """
 
+    model: str
     tokens: Tokens
     parts: Mapping[str, Array]
     sum: Array
@@ -55,9 +60,37 @@ class EmbeddingParts:
         """The length (Euclidean norm) of each token's vector in every part, in the sum and in layer 0."""
         import pandas as pd
 
-        columns = {**self.parts, "sum": self.sum, **self.after, "layer 0": self.output}
-        lengths = {name: np.linalg.norm(vectors, axis=1) for name, vectors in columns.items()}
+        lengths = {name: np.linalg.norm(vectors, axis=1) for name, vectors in self.arrays.items()}
         return pd.DataFrame(lengths, index=pd.Index(self.tokens.strings, name="token"))
+
+    @property
+    def arrays(self) -> dict[str, Array]:
+        """Every step by its name, [token, width]: the parts, "sum", what the model then does, and "layer 0"."""
+        return {**self.parts, "sum": self.sum, **self.after, "layer 0": self.output}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values: the vectors of each step by its name."""
+        return {
+            "model": self.model,
+            "text": self.tokens.text,
+            "tokens": list(self.tokens.strings),
+            "difference": self.difference,
+            "steps": {name: vectors.tolist() for name, vectors in self.arrays.items()},
+        }
+
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The length of each token's vector in every step, as a heat map with its numbers."""
+        from layerscope.plots.heat import heat
+
+        table = self.table()
+        title = f"{last_part(self.model)}: the embedding, part by part"
+        return heat(table, title, ax, 0.0, float(table.to_numpy().max()), "length of the vector")
+
+    def _holds(self) -> str:
+        return f"{counted(len(self.tokens), 'token')} of {last_part(self.model)}: {' + '.join(self.parts)} = layer 0"
+
+    _calls = ".arrays, .table(), .plot()"
 
 
 @checked
@@ -104,6 +137,7 @@ def embedding_parts(model: Model, text: str, pair: str | None = None) -> Embeddi
     check_finite(as_array(output), (f"Layer 0 of token {brief(string)}" for string in tokens.strings))
     difference = _difference(model, parts, value, output)
     return EmbeddingParts(
+        model=model.name,
         tokens=tokens,
         parts={name: as_array(value) for name, value in parts.items()},
         sum=as_array(total),

@@ -18,9 +18,10 @@ from layerscope.analysis.dependencies import OFFSETS, Counts, Tally, asked_of_he
 from layerscope.arguments import check_count, checked
 from layerscope.corpus.conllu import Sentence, read_conllu
 from layerscope.errors import InputError, brief, unknown
-from layerscope.extraction.progress import shown
+from layerscope.progress import shown
 from layerscope.reduce.heads import DIRECTIONS
 from layerscope.reduce.layers import listed
+from layerscope.result import Result
 from layerscope.shown import counted, last_part
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ ALL = "all"
 Shares = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class HeadSearch:
+@dataclass(frozen=True, eq=False, repr=False)
+class HeadSearch(Result):
     """How well each attention head finds head words, relation by relation.
 
     Attributes:
@@ -136,13 +137,13 @@ class HeadSearch:
         }
 
     @checked
-    def plot(self, relation: str = ALL, direction: str | None = None, ax: Axes | None = None) -> Axes:
+    def plot(self, ax: Axes | None = None, *, relation: str = ALL, direction: str | None = None) -> Axes:
         """The accuracy of every head for one relation, layers down, heads across.
 
         Args:
+            ax: where to draw; a new figure if left out.
             relation: one of `relations`.
             direction: one of `DIRECTIONS`; if left out, that of the best head.
-            ax: where to draw; a new figure if left out.
         """
         from layerscope.plots.attention import layers_by_heads
 
@@ -174,6 +175,13 @@ class HeadSearch:
         if relation not in self.relations:
             raise unknown("relation", relation, self.relations)
         return self._best(self.relations.index(relation))
+
+    _calls = ".table(), .best(relation), .head(layer, head), .plot()"
+
+    def _holds(self) -> str:
+        heads = counted(self.accuracy[0, 0].size, "head")
+        relations = counted(len(self.relations) - 1, "relation")
+        return f"{heads} of {last_part(self.model)}, {relations}, {counted(self.sentences, 'sentence')}"
 
     def _best(self, number: int) -> dict[str, Any]:
         right = np.nan_to_num(self.accuracy[:, number] * self.counts[:, number, None, None], nan=-1.0)

@@ -16,6 +16,7 @@ from layerscope.network.batching import Item
 from layerscope.network.windows import windows
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
 from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 _NONE = -1
 
 
-@dataclass(frozen=True, eq=False)
-class Lens:
+@dataclass(frozen=True, eq=False, repr=False)
+class Lens(Result):
     """What each of the layers 0 to n would predict at each of T positions: its state through the final norm and head.
 
     The *answer* is what the model itself finds most probable, at the last layer. The *actual* token is the next
@@ -162,6 +163,7 @@ class Lens:
             **{name: getattr(self, name).tolist() for name in arrays},
         }
 
+    @checked
     def plot(self, ax: Axes | None = None) -> Axes:
         """The grid, layer 0 at the bottom: the most probable token, the darker the more probable; the answer bold.
 
@@ -171,15 +173,24 @@ class Lens:
         Raises:
             InputError: there are more positions than can be read in one figure.
         """
-        from layerscope.plots.lens import lens_grid
+        from layerscope.plots.grid import token_grid
 
-        return lens_grid(
+        return token_grid(
             self.grid(),
             self.top_probabilities[:, :, 0],
             self.tokens.strings,
             title=f"{last_part(self.model)}: what each layer would predict",
+            xlabel="token that was read",
+            meaning="probability",
             ax=ax,
         )
+
+    _calls = ".answers(), .grid(), .candidates(position), .table(), .plot()"
+
+    def _holds(self) -> str:
+        layers, positions = self.entropy.shape
+        where = counted(positions, "position")
+        return f"what layers 0 to {layers - 1} of {last_part(self.model)} would predict at {where}"
 
     def _strings(self, ids: Ids) -> NDArray[Any]:
         """Ids as people read them; None for none."""

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import softmax
 
-from layerscope.analysis.attention import partners
+from layerscope.analysis.attention import draw_partners, partners
 from layerscope.arguments import check_count, checked
 from layerscope.errors import InputError, ModelError
 from layerscope.head import LANGUAGE_MODELS
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.layers import Layers, resolve_layers
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
+from layerscope.shown import counted, last_part
 from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
     from layerscope.model import Model
 
@@ -43,8 +46,8 @@ class Prediction:
     candidates: tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Look:
+@dataclass(frozen=True, eq=False, repr=False)
+class Look(Result):
     """What there is to see first in one text.
 
     Attributes:
@@ -65,6 +68,33 @@ class Look:
     lengths: Array
     predictions: tuple[Prediction, ...]
     note: str | None
+
+    _calls = ".tokens, .attention, .lengths, .predictions, .table(), .plot()"
+
+    def table(self) -> pd.DataFrame:
+        """One row a token: string, word, and the length of its vector in every layer."""
+        import pandas as pd
+
+        about = self.tokens.table()[["string", "word"]]
+        names = [f"layer {layer}" for layer in range(len(self.lengths))]
+        return about.join(pd.DataFrame(self.lengths.T, index=about.index, columns=pd.Index(names)))
+
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """What each word attends to most in the layers that were chosen; see `Partners.plot`."""
+        import pandas as pd
+
+        tables = [table.assign(layer=layer) for layer, table in sorted(self.attention.items())]
+        if not tables:
+            raise InputError(f"{self.model} has no attention to draw.")
+        return draw_partners(
+            pd.concat(tables, ignore_index=True),
+            f"{last_part(self.model)}: what each word attends to most",
+            ax,
+        )
+
+    def _holds(self) -> str:
+        return f"a first look at {counted(len(self.tokens), 'token')} through {last_part(self.model)}"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""

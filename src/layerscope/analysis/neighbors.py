@@ -15,6 +15,7 @@ from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.network.matrices import Matrix, are_tied, input_matrix, output_matrix
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
 from layerscope.shown import last_part, shorten
 from layerscope.text.encode import check_text
 
@@ -35,8 +36,8 @@ _TITLE = 40
 _CHUNK = 8192
 
 
-@dataclass(frozen=True, eq=False)
-class Neighbors:
+@dataclass(frozen=True, eq=False, repr=False)
+class Neighbors(Result):
     """The k rows of an embedding matrix that are nearest to a query, the nearest first.
 
     Attributes:
@@ -82,6 +83,7 @@ class Neighbors:
         }
         return about | {"neighbors": self.table().reset_index().to_dict("records")}
 
+    @checked
     def plot(self, ax: Axes | None = None) -> Axes:
         """A bar for each neighbor, the nearest on top; tokens in quotes, since some begin with a space."""
         import pandas as pd
@@ -96,6 +98,10 @@ class Neighbors:
             ylabel="",
             ax=ax,
         )
+
+    def _holds(self) -> str:
+        where = f"the {self.matrix} matrix of {last_part(self.model)}, by {self.metric}"
+        return f"the {len(self.ids)} nearest to {self.query} in {where}"
 
 
 @checked

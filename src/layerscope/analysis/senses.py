@@ -16,6 +16,7 @@ from layerscope.extraction.features import Features
 from layerscope.reduce.cosine import cosine
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.separation import separation, spread
+from layerscope.result import Result
 from layerscope.shown import counted, last_part
 from layerscope.text.labels import check_distinct
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 _MOST = 60
 
 
-@dataclass(frozen=True, eq=False)
-class Senses(Uses):
+@dataclass(frozen=True, eq=False, repr=False)
+class Senses(Uses, Result):
     """The n uses of one word in a corpus, and how alike they are at each layer; for its fields see `Uses`."""
 
     @property
@@ -122,12 +123,12 @@ class Senses(Uses):
         )
 
     @checked
-    def heat(self, layer: int | None = None, ax: Axes | None = None) -> Axes:
+    def heat(self, ax: Axes | None = None, *, layer: int | None = None) -> Axes:
         """The similarity of the uses at a layer as a heat map with its numbers, uses of a label side by side.
 
         Args:
-            layer: the best one if left out; without labels the last.
             ax: where to draw; a new figure if left out.
+            layer: the best one if left out; without labels the last.
 
         Raises:
             InputError: more uses than such a figure has room for.
@@ -168,6 +169,11 @@ class Senses(Uses):
         if layer is None:
             return self.best if self.is_labelled else self.layers[-1]
         return self.layers[self._position(layer)]
+
+    _calls = ".table(), .contexts(), .similarity(), .plot(), .heat()"
+
+    def _holds(self) -> str:
+        return f"{self._title()}, {counted(len(self.layers), 'layer')}"
 
     def _title(self) -> str:
         labels = {use.label for use in self.uses}

@@ -14,9 +14,9 @@ import numpy as np
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import Rows, in_ranges
 from layerscope.errors import AlignmentError, InputError, NotFoundError
-from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import ROWS, stream
 from layerscope.extraction.vectors import Passed
+from layerscope.progress import shown
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.pooling import Array
@@ -64,7 +64,7 @@ class Use:
         return re.sub(r"\s", " ", f"{before}[{self.text[self.start : self.end]}]{after}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Uses:
     """The n uses of a word in a corpus.
 

@@ -19,6 +19,8 @@ from layerscope.network.outputs import NAMES, as_array, reported, tolerance
 from layerscope.network.windows import windows
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
+from layerscope.shown import counted, last_part
 from layerscope.text.encode import list_of_texts
 from layerscope.text.tokens import Tokens
 from layerscope.trace import Trace
@@ -52,8 +54,8 @@ class Difference:
         return self.largest / max(1.0, self.scale)
 
 
-@dataclass(frozen=True)
-class Verification:
+@dataclass(frozen=True, repr=False)
+class Verification(Result):
     """The result of `verify`: a difference for each output, and what was not compared and why."""
 
     model: str
@@ -65,6 +67,12 @@ class Verification:
     def passed(self) -> bool:
         """Whether every output is within the tolerance; NaN is not."""
         return bool(self.differences) and all(one.relative <= self.tolerance for one in self.differences)
+
+    _calls = ".passed, .table(), .left_out"
+
+    def _holds(self) -> str:
+        verdict = "equals" if self.passed else "DIFFERS from"
+        return f"{last_part(self.model)} {verdict} plain transformers in {counted(len(self.differences), 'output')}"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""

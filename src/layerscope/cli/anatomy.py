@@ -45,7 +45,7 @@ def command(
 
     found = anatomy(loaded, given, layer, pair)
     of_head = {} if head is None else {"head": head, "probabilities": found.head(head).to_numpy()}
-    write_figures(lambda: found.plot() if head is None else found.plot_head(head), png, svg)
+    write_figures(lambda: found.plot() if head is None else found.plot_head(head=head), png, svg)
     note_empty(given, pair)
     if as_json:
         show_json(found.to_dict() | of_head)

@@ -139,7 +139,7 @@ def _partners(
 
     def draw() -> Axes:
         of_layer = attention(trace, chosen[-1], unit)
-        return of_layer.figure().axes[0] if drawn is None else of_layer.plot(_head(drawn))
+        return of_layer.plot() if drawn is None else of_layer.plot(head=_head(drawn))
 
     write_figures(draw, png, svg)
     note_empty(text)
@@ -175,7 +175,7 @@ def _heads(
     chosen = _layers(model, layers)
     found = heads(model, [text], progress=False)
     table = found.table()
-    write_figures(lambda: found.plot(measure), png, svg)
+    write_figures(lambda: found.plot(measure=measure), png, svg)
     shown = table[table["layer"].isin(chosen)]
     if as_json:
         named = {} if layers is None else {"heads": shown.to_dict("records")}
@@ -204,7 +204,7 @@ def _search(
 
     found = head_search(model.load(), treebank, limit=limit)
     best = found.best(relation or ALL)
-    write_figures(lambda: found.plot(relation or ALL), png, svg)
+    write_figures(lambda: found.plot(relation=relation or ALL), png, svg)
     for one in found.notes:
         note(f"note: {one}")
     if as_json:

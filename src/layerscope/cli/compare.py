@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from layerscope.cli.figures import Png, Svg, check_figures, write_figures
 from layerscope.cli.options import Json, ModelOptions, note_empty, with_model
 from layerscope.cli.output import show, show_json
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 NAME = "compare"
 EXAMPLES = """Examples:\n
@@ -38,22 +35,16 @@ def command(
     model.check(layers=layer, pooling=pooling)
     loaded = model.load()
     from layerscope.analysis.similarity import compare
-    from layerscope.plots.heat import heats
 
-    texts, words = compare(loaded, a, b, layer=layer, pooling=pooling)
-    titles = (f"Texts (pooling {pooling}, layer {layer})", f"Words (layer {layer})")
-    write_figures(lambda: heats(dict(zip(titles, (texts, words), strict=True))).axes[0], png, svg)
+    found = compare(loaded, a, b, layer=layer, pooling=pooling)
+    write_figures(found.plot, png, svg)
     note_empty(a, b)
     if as_json:
-        sides = {"model": loaded.name, "layer": layer, "pooling": pooling, "a": a, "b": b}
-        show_json(sides | {"texts": _cells(texts), "words": _cells(words)})
+        show_json(found.to_dict())
         return
     from layerscope.view import terminal
 
-    for title, table in zip(titles, (texts, words), strict=True):
-        show(terminal.heading(title))
-        show(terminal.heat(table))
-
-
-def _cells(table: pd.DataFrame) -> dict[str, Any]:
-    return {"rows": list(table.index), "columns": list(table.columns), "values": table.to_numpy()}
+    show(terminal.heading(f"Texts (pooling {pooling}, layer {found.texts.layer})"))
+    show(terminal.heat(found.texts.table()))
+    show(terminal.heading(f"Words (layer {found.texts.layer})"))
+    show(terminal.heat(found.words.table()))

@@ -59,7 +59,7 @@ def command(
     if against not in AGAINST:
         raise unknown("side to compare with", against, AGAINST)
     found = drift(model.load(), Files(tuple(source)), pooling, text=text, id=id, segment=segment, long=long)
-    write_figures(lambda: found.plot(against), png, svg)
+    write_figures(lambda: found.plot(against=against), png, svg)
     if as_json:
         show_json(found.to_dict())
         return

@@ -58,7 +58,7 @@ def command(
     else:
         found = _stored(asked, features, word, label)
     similarity = None if layer is None else found.similarity(layer)
-    write_figures(found.plot if layer is None else lambda: found.heat(layer), png, svg)
+    write_figures(found.plot if layer is None else lambda: found.heat(layer=layer), png, svg)
     if as_json:
         drawn = {} if similarity is None else {"layer": layer, "similarity": similarity.to_numpy()}
         show_json(found.to_dict() | drawn)

@@ -18,8 +18,8 @@ from layerscope.extraction.job import Settings, settle
 from layerscope.extraction.local import Engine, make_here
 from layerscope.extraction.part import Part
 from layerscope.extraction.parts import todo
-from layerscope.extraction.progress import interruptible, shown
 from layerscope.extraction.record import Record
+from layerscope.progress import interruptible, shown
 from layerscope.reduce.feature import Feature
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def extract(
 
             def made(part: Part) -> None:
                 record.add(part)
-                bar.made(part)
+                bar.made(part.rows)
 
             def passed(texts: int, tokens: int) -> None:
                 bar.passed(texts, tokens)

@@ -16,7 +16,7 @@ from layerscope.extraction import manifest as manifests
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.manifest import Manifest
 from layerscope.extraction.query import Query
-from layerscope.extraction.search import Found, search
+from layerscope.extraction.search import Hits, search
 from layerscope.extraction.stored import Column, Stored
 from layerscope.reduce.pooling import Array
 
@@ -189,7 +189,7 @@ class Features:
     @checked
     def search(
         self, query: Query, k: int = 10, column: str | None = None, model: Model | None = None
-    ) -> Found:
+    ) -> Hits:
         """The rows, or the words in their context, whose vectors are nearest to a query: exactly, by cosine.
 
         Args:
@@ -201,7 +201,7 @@ class Features:
                 weights are compared, so for many queries give vectors.
 
         Returns:
-            what was found, the nearest first, equally near ones in the order of the rows; see `Found`.
+            what was found, the nearest first, equally near ones in the order of the rows; see `Hits`.
 
         Raises:
             InputError: a query that does not fit the column, or another model than the features'.

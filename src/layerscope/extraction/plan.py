@@ -18,6 +18,8 @@ from layerscope.extraction.maker import Block, Maker
 from layerscope.extraction.precision import name_of
 from layerscope.extraction.table import Read
 from layerscope.reduce.feature import Feature
+from layerscope.result import Result
+from layerscope.shown import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +42,8 @@ _LIBRARIES, _BLOCKS, _WIDTHS = 600 << 20, 3, 24
 _WORDS_A_TOKEN = 0.75
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(Result):
     """What an extraction will take.
 
     Attributes:
@@ -70,6 +72,12 @@ class Plan:
     def seconds(self) -> float:
         """How long it takes."""
         return self.tokens / self.rate / self.machines
+
+    _calls = ".seconds, .memory, .table(), .to_dict()"
+
+    def _holds(self) -> str:
+        rows = "" if self.rows is None else f"{counted(self.rows, 'row')}, "
+        return f"{rows}{self.tokens:,.0f} tokens, {self.seconds:,.0f} s at {self.rate:,.0f} tokens/s in {self.network}"
 
     def table(self) -> pd.DataFrame:
         """Disk by column: bytes a row, and bytes in all."""

@@ -9,27 +9,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.arguments import checked
 from layerscope.errors import InputError, unknown
 from layerscope.extraction.nearest import Nearest, take_in
 from layerscope.extraction.query import Query, query_vectors
 from layerscope.extraction.stored import Column, Stored
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
+from layerscope.shown import counted, shorten
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.axes import Axes
 
     from layerscope.model import Model
 
 # Rows that are looked at together.
 _ROWS = 1024
 
+# Characters of a hit in a figure.
+_NAME = 60
+
 # Code points of the text on either side of a word.
 _AROUND = 40
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
+@dataclass(frozen=True, eq=False, repr=False)
+class Hits(Result):
     """What a search found.
 
     Attributes:
@@ -57,8 +64,29 @@ class Found:
         """As plain values."""
         return {"column": self.column, "hits": [dict(hit) for hit in self.hits], "left_out": self.left_out}
 
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """A bar for each hit, the nearest on top.
 
-def search(stored: Stored, query: Query, k: int, column: str | None, model: Model | None) -> Found:
+        Raises:
+            InputError: there are more hits than can be read in one figure.
+        """
+        import pandas as pd
+
+        from layerscope.plots.bars import bars
+
+        names = [
+            f"{hit['row']}: {shorten(' '.join(str(hit[self.names[-1]]).split()), _NAME)}" for hit in self.hits
+        ]
+        scores = pd.Series([hit["score"] for hit in self.hits], index=names, dtype=float)
+        return bars(scores, title=f"nearest in {self.column}", xlabel="cosine", ylabel="row", ax=ax)
+
+    def _holds(self) -> str:
+        best = f", the nearest {self.hits[0]['score']:.3f}" if self.hits else ""
+        return f"{counted(len(self.hits), 'hit')} in {self.column}{best}"
+
+
+def search(stored: Stored, query: Query, k: int, column: str | None, model: Model | None) -> Hits:
     """Search features: see `Features.search`. One block of rows is in memory at once."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k is how many to find, 1 or more; not {k!r}.")
@@ -71,7 +99,7 @@ def search(stored: Stored, query: Query, k: int, column: str | None, model: Mode
         left_out += absent + take_in(nearest, vectors, places + np.array([start, 0]))
         start += len(batch)
     names, hits = _found(stored, name, nearest, queries.ndim == 2)
-    return Found(name, names, hits, left_out)
+    return Hits(name, names, hits, left_out)
 
 
 def _column(stored: Stored, column: str | None) -> str:

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from layerscope.arguments import checked
 from layerscope.head import Head
 from layerscope.network.network import Network
 from layerscope.network.notes import notes
+from layerscope.result import Result
+from layerscope.shown import last_part
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 # Labels of a head that are named.
 _LABELS = 8
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter tensor: its name in the network, its shape, and the component that it belongs to."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    component: str
+    part: str
 
 
 @dataclass(frozen=True)
@@ -26,8 +42,8 @@ class Component:
     part: str
 
 
-@dataclass(frozen=True)
-class Description:
+@dataclass(frozen=True, repr=False)
+class Description(Result):
     """What a model is.
 
     Attributes:
@@ -38,6 +54,7 @@ class Description:
         head: the modules of its heads, None if it is bare.
         heads: what each head is for, as transformers names it, and its labels.
         components: the parts in order, each with `part` "body" or "head".
+        tensors: every parameter tensor, tied ones once, component by component.
         tied: pairs of parameter names that are one tensor.
         untrained: parameters that the checkpoint has no weights for.
         tree: the modules in brief, repeated blocks once.
@@ -60,6 +77,7 @@ class Description:
     head: str | None
     heads: tuple[str, ...]
     components: tuple[Component, ...]
+    tensors: tuple[Parameter, ...]
     tied: tuple[tuple[str, str], ...]
     untrained: tuple[str, ...]
     tree: str
@@ -67,8 +85,10 @@ class Description:
     weights: dict[str, str]
     notes: tuple[str, ...]
 
+    _calls = ".table(), .parameters(), .tree, .notes, .plot()"
+
     @property
-    def parameters(self) -> int:
+    def num_parameters(self) -> int:
         """All parameters, tied ones counted once."""
         return sum(component.parameters for component in self.components)
 
@@ -87,7 +107,48 @@ class Description:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values."""
-        return asdict(self) | {"parameters": self.parameters}
+        return asdict(self) | {"num_parameters": self.num_parameters}
+
+    def parameters(self) -> pd.DataFrame:
+        """Every parameter tensor by its name: shape, parameters, dtype, part, component; tied ones once.
+
+        For bert-base-uncased the body has 199.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "shape": [" × ".join(map(str, one.shape)) for one in self.tensors],
+                "parameters": [math.prod(one.shape) for one in self.tensors],
+                "dtype": [one.dtype for one in self.tensors],
+                "part": [one.part for one in self.tensors],
+                "component": [one.component for one in self.tensors],
+            },
+            index=pd.Index([one.name for one in self.tensors], name="name"),
+        )
+
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """A bar for each component: how many million parameters it has."""
+        import pandas as pd
+
+        from layerscope.plots.bars import bars
+
+        names = [one.name for one in self.components]
+        millions = pd.Series([one.parameters / 1e6 for one in self.components], index=names, dtype=float)
+        title = f"{last_part(self.name)}: {self.num_parameters / 1e6:,.1f} million parameters"
+        return bars(millions, title=title, xlabel="million parameters", ylabel="", ax=ax)
+
+    def _holds(self) -> str:
+        heads = (
+            f", with a head for {' and '.join(one.partition(' ')[0] for one in self.heads)}"
+            if self.heads
+            else ""
+        )
+        return (
+            f"{last_part(self.name)}: {self.architecture}, {self.num_layers} layers, hidden size {self.hidden_size}, "
+            f"{self.num_parameters:,} parameters{heads}"
+        )
 
 
 def describe(model: Network) -> Description:
@@ -96,6 +157,7 @@ def describe(model: Network) -> Description:
     parameter = next(hf.parameters())
     output = hf.get_output_embeddings()
     inner = hf.get_base_model() if hasattr(hf, "get_base_model") else hf
+    components, tensors = _components(inner, hf)
     return Description(
         name=model.name,
         architecture=type(hf).__name__,
@@ -110,7 +172,8 @@ def describe(model: Network) -> Description:
         device=str(parameter.device),
         head=None if not model.heads else _head_name(inner, output),
         heads=tuple(_of_head(head) for head in model.heads),
-        components=_components(inner, hf),
+        components=components,
+        tensors=tensors,
         tied=_tied(hf),
         untrained=tuple(sorted(model.untrained)),
         tree=_tree(hf),
@@ -139,26 +202,28 @@ def _head_name(hf: Any, output: Any) -> str:
     return str(next(name for name, module in hf.named_modules() if module is output))
 
 
-def _components(hf: Any, whole: Any) -> tuple[Component, ...]:
-    """The children of the body, the heads beside it, and what was put around both (adapters).
+def _components(hf: Any, whole: Any) -> tuple[tuple[Component, ...], tuple[Parameter, ...]]:
+    """The children of the body, the heads beside it, and what was put around both (adapters); and their parameters.
 
     Each has the parameters that none before it has.
     """
+    names = {id(parameter): name for name, parameter in whole.named_parameters()}
     body = hf.base_model
     parts = [(name, module, "body") for name, module in body.named_children()]
     if body is not hf:
         parts += [(name, module, "head") for name, module in hf.named_children() if module is not body]
     seen: set[int] = set()
-    found = []
-    for name, module, part in parts:
+    found, tensors = [], []
+    for name, module, part in [*parts, ("(own)", whole, "body")]:
         own = [p for p in module.parameters() if id(p) not in seen]
         seen |= {id(p) for p in own}
         if own:
             found.append(Component(name, len(own), sum(p.numel() for p in own), part))
-    loose = [p for p in whole.parameters() if id(p) not in seen]
-    if loose:
-        found.append(Component("(own)", len(loose), sum(p.numel() for p in loose), "body"))
-    return tuple(found)
+        tensors += [
+            Parameter(names[id(p)], tuple(p.shape), str(p.dtype).removeprefix("torch."), name, part)
+            for p in own
+        ]
+    return tuple(found), tuple(tensors)
 
 
 def _tied(hf: Any) -> tuple[tuple[str, str], ...]:

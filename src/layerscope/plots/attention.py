@@ -2,53 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from layerscope.plots.canvas import SHADES, figure, seaborn
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.errors import InputError
+from layerscope.plots.canvas import SHADES, axes, label
 from layerscope.plots.heat import heat
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # Maps side by side; inches that a row or column of one takes, the least a map takes, and labels and title.
 _COLUMNS = 4
 _CELL, _LEAST = 0.16, 1.3
 _LABELS, _TITLE = 0.9, 0.6
 
+# Of the room that a map has, the share that it fills; the most queries of a map.
+_SHARE, _MANY = 0.86, 64
 
-def attention_heads(tables: Mapping[str, pd.DataFrame], title: str) -> Figure:
-    """A map for each head, under its name: queries down, keys across, one scale for all; labels at the edges.
+
+def attention_heads(
+    weights: NDArray[np.floating], labels: Sequence[str], title: str, ax: Axes | None = None
+) -> Axes:
+    """A map for each head: queries down, keys across, one scale for all; labels at the edges.
 
     Args:
-        tables: [query, key] by the names of the heads; all with the same labels.
+        weights: [head, query, key].
+        labels: what the queries and keys are called.
         title: above all of them.
+        ax: where to draw; a new figure if left out.
+
+    Raises:
+        InputError: there are more queries than can be read in one figure.
     """
-    first = next(iter(tables.values()))
-    columns = min(_COLUMNS, len(tables))
-    rows = -(-len(tables) // columns)
-    height, width = (max(_CELL * size, _LEAST) for size in first.shape)
-    sheet = figure(columns * (width + 0.2) + 2 * _LABELS, rows * (height + 0.3) + _LABELS + _TITLE)
-    grid = sheet.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    highest = max(float(table.to_numpy().max()) for table in tables.values())
-    for ax, (name, table) in zip(grid.flat, tables.items(), strict=False):
-        seaborn().heatmap(table, ax=ax, vmin=0, vmax=highest, cmap=SHADES, cbar=False, square=True)
-        ax.set_title(name, fontsize=9)
-        ax.set(xlabel="", ylabel="")
-        _name_cells(ax, table)
-    for ax in list(grid.flat)[len(tables) :]:
-        ax.remove()
-    for column in range(
-        columns
-    ):  # the lowest map of each column has the labels, also where the last row is short
-        lowest = grid[(len(tables) - 1 - column) // columns, column]
-        lowest.tick_params(axis="x", labelbottom=True)
-    drawn = list(grid.flat)[: len(tables)]
-    sheet.colorbar(drawn[0].collections[0], ax=drawn, label="attention", shrink=0.5)
-    sheet.suptitle(title, fontsize=11)
-    return sheet
+    count, size = len(weights), len(labels)
+    if size > _MANY:
+        raise InputError(
+            f"Maps of {size} × {size} cannot be read side by side; draw a text of at most {_MANY} tokens or words, or "
+            "one head."
+        )
+    columns = min(_COLUMNS, count)
+    rows = -(-count // columns)
+    side = max(_CELL * size, _LEAST)
+    if ax is None:
+        ax = axes(columns * (side + 0.2) + 2 * _LABELS, rows * (side + 0.3) + _LABELS + _TITLE)
+    ax.set_axis_off()
+    label(ax, title, "", "")
+    high = float(weights.max(initial=0.0))
+    names = [" ".join(one.split()) or repr(one)[1:-1] for one in labels]
+    for head, values in enumerate(weights):
+        row, column = divmod(head, columns)
+        place = ax.inset_axes((column / columns, 1 - (row + 1) / rows, _SHARE / columns, _SHARE / rows))
+        drawn = place.imshow(values, vmin=0, vmax=high, cmap=SHADES, aspect="auto")
+        place.set_title(f"head {head}", fontsize=9)
+        is_lowest = head + columns >= count
+        place.set_xticks(range(size), names if is_lowest else [""] * size, rotation=90, parse_math=False)
+        place.set_yticks(range(size), names if column == 0 else [""] * size, parse_math=False)
+        place.tick_params(labelsize=7, length=0)
+    sheet = ax.get_figure()
+    assert sheet is not None
+    sheet.colorbar(drawn, ax=ax, label="attention", shrink=0.5)
+    return ax
 
 
 def layers_by_heads(
@@ -60,15 +78,3 @@ def layers_by_heads(
         tick.set(rotation=0, ha="center")
     ax.set(xlabel="head", ylabel="layer")
     return ax
-
-
-def _name_cells(ax: Axes, table: pd.DataFrame) -> None:
-    """Every row and column by its label; seaborn leaves some out where it finds little room."""
-    ax.set_xticks([place + 0.5 for place in range(table.shape[1])], _plain(table.columns), rotation=90)
-    ax.set_yticks([place + 0.5 for place in range(table.shape[0])], _plain(table.index), rotation=0)
-    ax.tick_params(labelsize=7, length=0)
-
-
-def _plain(labels: pd.Index) -> list[str]:
-    """Labels on one line each, with no sign that would be read as a formula."""
-    return [" ".join(str(label).split()).replace("$", r"\$") or repr(str(label))[1:-1] for label in labels]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from layerscope.errors import InputError
 from layerscope.plots.canvas import axes, label
 
 if TYPE_CHECKING:
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
 _BAR, _BESIDE = 0.28, 1.2
 _WIDTH = 6.4
 
+# Bars that can be read in one figure.
+_MANY = 100
+
 
 def bars(values: pd.Series, *, title: str, xlabel: str, ylabel: str, ax: Axes | None = None) -> Axes:
-    """A bar for each value of a series, named by its index, with the number at its end."""
+    """A bar for each value of a series, named by its index, with the number at its end.
+
+    Raises:
+        InputError: there are more than can be read in one figure.
+    """
+    if len(values) > _MANY:
+        raise InputError(f"{len(values):,} bars cannot be read as a figure; draw at most {_MANY}.")
     if ax is None:
         ax = axes(_WIDTH, _BESIDE + _BAR * max(len(values), 1))
     # Drawn by position, since two bars may have the same name.

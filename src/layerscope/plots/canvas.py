@@ -1,13 +1,16 @@
-"""The sheet that figures are drawn on; made without pyplot, so that no window or state is involved."""
+"""The sheet that figures are drawn on; without pyplot, its windows and its state, except in a notebook."""
 
 from __future__ import annotations
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from layerscope.errors import InputError, missing
+from layerscope.notebook import in_notebook
+from layerscope.shown import shorten, visible
 from layerscope.writing import write_whole
 
 if TYPE_CHECKING:
@@ -40,8 +43,12 @@ def seaborn() -> Any:
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches."""
+    """An empty figure, in inches; in a notebook one that is shown below its cell."""
     seaborn()
+    if in_notebook():
+        from matplotlib import pyplot
+
+        return pyplot.figure(figsize=(width, height), layout="constrained")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -59,6 +66,22 @@ def label(ax: Axes, title: str, xlabel: str, ylabel: str) -> None:
     width = sheet.get_figwidth() * ax.get_position().width
     ax.set_title(fill(title, max(int(width * _LETTERS), 16)), fontsize=10, parse_math=False)
     ax.set(xlabel=xlabel, ylabel=ylabel)
+
+
+def legible(token: str, most: int) -> str:
+    """A token as it fits into a place of so many letters; characters that the font lacks as their code points."""
+    known = _characters()
+    shown = "".join(c if ord(c) in known else f"U+{ord(c):04X}" for c in visible(token))
+    return shorten(shown, most)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """The code points that the font has a sign for."""
+    from matplotlib import font_manager as fonts
+
+    font: Any = fonts.get_font(fonts.findfont(fonts.FontProperties()))
+    return frozenset(font.get_charmap())
 
 
 def save(ax: Axes, path: str | Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerscope.errors import InputError
 from layerscope.plots.canvas import SHADES, figure, label, seaborn
 from layerscope.shown import shorten
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 # Inches that a cell of a heat map takes, and its labels beside it.
 _CELL = (0.62, 0.42)
 _LABELS = (2.6, 1.6)
+
+# Cells that still have room for their numbers; the most rows or columns that can be read.
+_NUMBERED, _MANY = 1000, 120
 
 # Characters of a label that are shown across and down.
 _ACROSS, _DOWN = 24, 40
@@ -31,7 +35,16 @@ def heat(
     high: float = 1.0,
     meaning: str = "cosine similarity",
 ) -> Axes:
-    """A labelled table of numbers between `low` and `high`, with the numbers in it; `meaning` says what they are."""
+    """A labelled table of numbers between `low` and `high`, with the numbers in it; `meaning` says what they are.
+
+    Raises:
+        InputError: there are more rows or columns than can be read in one figure.
+    """
+    if max(table.shape) > _MANY:
+        raise InputError(
+            f"A heat map of {table.shape[0]} × {table.shape[1]} cannot be read as a figure; draw at most {_MANY} rows "
+            "and columns, or take the table."
+        )
     if ax is None:
         ax = _sheet([table]).axes[0]
     seaborn().heatmap(
@@ -40,7 +53,7 @@ def heat(
         vmin=low,
         vmax=high,
         cmap=SHADES,
-        annot=True,
+        annot=table.size <= _NUMBERED,
         fmt=".2f",
         annot_kws={"size": 8},
         linewidths=0.5,

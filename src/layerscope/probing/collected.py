@@ -12,10 +12,10 @@ from typing import IO
 import numpy as np
 
 from layerscope.errors import InputError
-from layerscope.extraction.progress import shown
 from layerscope.extraction.stream import Streamed, stream
 from layerscope.model import Model
 from layerscope.probing.labelled import Labelled
+from layerscope.progress import shown
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
 

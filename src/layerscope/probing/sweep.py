@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError
 from layerscope.extraction.cells import check_features
-from layerscope.extraction.progress import tracked
 from layerscope.probing.collected import collected
 from layerscope.probing.labelled import labelled
 from layerscope.probing.learning import baseline, check, scores, shuffled, untrained
-from layerscope.probing.swept import Result, Sweep
+from layerscope.probing.swept import Score, Sweep
 from layerscope.probing.task import Task
+from layerscope.progress import tracked
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLER
 
@@ -98,7 +98,7 @@ def sweep(
         for feature, name in tracked(columns, "Probing", progress):
             own = vectors.vectors(name)
             results.append(
-                Result(
+                Score(
                     feature=feature,
                     depth=max(feature.resolve(model.num_layers)),
                     width=own.shape[1],

@@ -13,6 +13,7 @@ from layerscope.errors import InputError
 from layerscope.probing.export import export, is_exportable
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
+from layerscope.result import Result
 from layerscope.shown import counted, last_part
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Score:
     """How well labels can be read off one feature.
 
     Attributes:
@@ -45,7 +46,7 @@ class Result:
 
     def __repr__(self) -> str:
         score = f"{self.score:.3f} ± {self.error:.3f}"
-        return f"Result({str(self.feature)!r}: {score}, deepest layer {self.depth}, width {self.width})"
+        return f"Score({str(self.feature)!r}: {score}, deepest layer {self.depth}, width {self.width})"
 
     @property
     def score(self) -> float:
@@ -66,8 +67,8 @@ class Result:
         return self.score - half, self.score + half
 
 
-@dataclass(frozen=True, eq=False)
-class Sweep:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Result):
     """How well labels can be read off every feature of a list.
 
     Attributes:
@@ -88,19 +89,19 @@ class Sweep:
     task: str
     scoring: str
     probe: str
-    results: tuple[Result, ...]
+    results: tuple[Score, ...]
     baseline: Array
     num_examples: int
     left_out: int
     seconds: dict[str, float]
 
     @property
-    def best(self) -> Result:
+    def best(self) -> Score:
         """The feature with the highest mean score; of equal ones the cheapest."""
         return max(self.results, key=lambda one: (one.score, -one.depth, -one.width))
 
     @property
-    def cheapest(self) -> Result:
+    def cheapest(self) -> Score:
         """The feature with the fewest layers to run (then the narrowest, then the best) within one standard error
         of the best (Breiman et al. 1984).
         """
@@ -159,6 +160,7 @@ class Sweep:
             "seconds": self.seconds,
         }
 
+    @checked
     def plot(self, ax: Axes | None = None) -> Axes:
         """The scores by layer, a line for each way to put tokens together, with their intervals; several layers
         put together are points above the deepest; dashed the baseline, dotted the highest score of shuffled labels.
@@ -207,6 +209,13 @@ class Sweep:
             return export(self.model, out, chosen)
         except InputError as error:
             raise InputError(f"{error}{self._instead()}" if feature is None else str(error)) from error
+
+    _calls = ".best, .cheapest, .table(), .plot(), .export(out)"
+
+    def _holds(self) -> str:
+        features, examples = counted(len(self.results), "feature"), counted(self.num_examples, self.unit)
+        best = f"{self.best.feature}: {self.best.score:.3f} {self.scoring}"
+        return f"{features} of {last_part(self.model.name)} on {examples}; best {best}"
 
     def _instead(self) -> str:
         known = [one for one in self.results if is_exportable(one.feature)]

@@ -8,19 +8,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.arguments import checked
 from layerscope.errors import InputError, NotFoundError, brief
+from layerscope.result import Result
+from layerscope.shown import counted
 from layerscope.text.alignment import Offsets, align
 from layerscope.text.vocabulary import Vocabulary
 from layerscope.text.words import Word, find_phrase, unicode_words, word_boundaries
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 # How many candidates a message lists.
 _LISTED = 12
@@ -44,8 +47,8 @@ class Span:
         return self.stop - self.start
 
 
-@dataclass(frozen=True, eq=False)
-class Tokens:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tokens(Result):
     """A text, or a pair of texts, as the model receives it: n tokens.
 
     Offsets and words are worked out, and checked, the first time they are asked for.
@@ -190,6 +193,31 @@ class Tokens:
                 "token_type": self.token_type_ids,
             }
         ).rename_axis("token")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values: the texts, and a row a token as in `table`, with the text that it is in."""
+        rows = self.table().reset_index().assign(text=self.sequence).astype(object)
+        rows = rows.where(rows.notna(), None)
+        return {"text": self.text, "pair": self.pair, "tokens": rows.to_dict("records")}
+
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """The tokens in a row as boxes, those of a word in one colour, special ones grey.
+
+        Raises:
+            InputError: there are more tokens than can be read in one figure.
+        """
+        from layerscope.plots.tokens import token_boxes
+
+        cut = f", {self.num_cut:,} cut" if self.num_cut else ""
+        title = f"{counted(len(self), 'token')}, {counted(len(self.words), 'word')}{cut}"
+        return token_boxes(self.strings, self.word_index.tolist(), self.special_mask.tolist(), title, ax)
+
+    _calls = ".strings, .offsets, .words, .find(word), .table(), .plot()"
+
+    def _holds(self) -> str:
+        shown = " ".join(self.strings[:_LISTED])
+        return f"{counted(len(self), 'token')}: {shown}{' …' * (len(self) > _LISTED)}"
 
     def keep(self, positions: NDArray[np.int64]) -> Tokens:
         """These tokens only; the others count as cut."""

@@ -126,7 +126,7 @@ def description(description: Description) -> RenderableType:
     counts.add_section()
     counts.add_row("body", "", f"{tensors:,}", f"{parameters:,}")
     counts.add_row(
-        "all", "", f"{sum(c.tensors for c in description.components):,}", f"{description.parameters:,}"
+        "all", "", f"{sum(c.tensors for c in description.components):,}", f"{description.num_parameters:,}"
     )
     for column in counts.columns[2:]:
         column.justify = "right"

@@ -3,14 +3,15 @@ import pandas as pd
 import pytest
 
 from layerscope.errors import InputError
-from layerscope.plots.lens import lens_grid
+from layerscope.plots.grid import token_grid
 
 TOKENS = pd.DataFrame([[" the", "$_$"], ["\n", "银"], [" Paris", "$_$"]])
 PROBABILITIES = np.array([[0.1, 0.9], [0.2, 0.3], [0.8, 0.5]])
+SAID = {"title": "Lens", "xlabel": "token that was read", "meaning": "probability"}
 
 
 def test_layer_0_is_at_the_bottom_and_white_space_is_seen():
-    ax = lens_grid(TOKENS, PROBABILITIES, [" capital", "$^$"], title="Lens")
+    ax = token_grid(TOKENS, PROBABILITIES, [" capital", "$^$"], **SAID)
     ax.figure.draw_without_rendering()
     assert ax.get_title() == "Lens"
     shown = {text.get_position(): text for text in ax.texts}
@@ -23,7 +24,7 @@ def test_layer_0_is_at_the_bottom_and_white_space_is_seen():
 
 
 def test_colours_are_probabilities_and_the_last_token_is_bold():
-    ax = lens_grid(TOKENS, PROBABILITIES, ["a", "b"], title="Lens")
+    ax = token_grid(TOKENS, PROBABILITIES, ["a", "b"], **SAID)
     np.testing.assert_array_equal(ax.images[0].get_array(), PROBABILITIES)
     assert ax.images[0].get_clim() == (0, 1)
     shown = {text.get_position(): text for text in ax.texts}
@@ -34,7 +35,7 @@ def test_colours_are_probabilities_and_the_last_token_is_bold():
 @pytest.mark.parametrize("count", [1, 20, 60])
 def test_long_tokens_are_cut_to_their_cells(count):
     tokens = pd.DataFrame([["internationalisation"] * count] * 4)
-    ax = lens_grid(tokens, np.full((4, count), 0.5), ["internationalisation"] * count, title="Lens")
+    ax = token_grid(tokens, np.full((4, count), 0.5), ["internationalisation"] * count, **SAID)
     ax.figure.draw_without_rendering()
     assert all(text.get_text().endswith("…") for text in ax.texts)
     cell = np.diff(ax.transData.transform([(0, 0), (1, 1)]), axis=0)[0]
@@ -48,7 +49,7 @@ def test_an_axes_of_ones_own():
     from matplotlib.figure import Figure
 
     ax = Figure().subplots()
-    assert lens_grid(TOKENS, PROBABILITIES, ["a", "b"], title="Lens", ax=ax) is ax
+    assert token_grid(TOKENS, PROBABILITIES, ["a", "b"], **SAID, ax=ax) is ax
 
 
 def test_too_many_positions():
@@ -56,4 +57,4 @@ def test_too_many_positions():
     with pytest.raises(
         InputError, match="A grid of 121 positions cannot be read as a figure; draw at most 120"
     ):
-        lens_grid(tokens, np.zeros((2, 121)), ["a"] * 121, title="Lens")
+        token_grid(tokens, np.zeros((2, 121)), ["a"] * 121, **SAID)

@@ -1,17 +1,15 @@
-"""What each layer would predict at each position, as a grid of tokens."""
+"""Tokens by layer and position, as a grid: what each layer would predict, what each word attends to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import InputError
-from layerscope.plots.canvas import SHADES, axes, label
-from layerscope.shown import shorten, visible
+from layerscope.plots.canvas import SHADES, axes, label, legible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,24 +24,27 @@ _BESIDE = (2.0, 1.6)
 _LETTERS, _LETTER = 7, 0.07
 
 
-def lens_grid(
+def token_grid(
     tokens: pd.DataFrame,
-    probabilities: NDArray[np.floating],
+    shades: NDArray[np.floating],
     labels: Sequence[str],
     *,
     title: str,
+    xlabel: str,
+    meaning: str,
     ax: Axes | None = None,
 ) -> Axes:
-    """A table of tokens [layer, position], layer 0 at the bottom, each the darker the more probable it is.
+    """A table of tokens [layer, position], the first layer at the bottom, each on its shade, from 0 to 1.
 
     The last layer's token is bold wherever it stands in its column. White space is made visible, what is too long
     for its cell is cut with "…", and a character that the font does not have is written as its code point.
 
     Args:
         tokens: strings, by layer and position.
-        probabilities: [layer, position], of these tokens.
+        shades: [layer, position], of these tokens.
         labels: [position], the tokens of the text.
-        title: what is drawn.
+        title, xlabel: what is drawn.
+        meaning: of the shades.
         ax: where to draw; a new figure if left out.
 
     Raises:
@@ -59,40 +60,24 @@ def lens_grid(
         ax = axes(_BESIDE[0] + width * positions, _BESIDE[1] + _HEIGHT * layers)
     most = int(width / _LETTER)
     cells: list[list[str]] = tokens.to_numpy().tolist()
-    drawn = ax.imshow(probabilities, origin="lower", aspect="auto", cmap=SHADES, vmin=0, vmax=1)
+    drawn = ax.imshow(shades, origin="lower", aspect="auto", cmap=SHADES, vmin=0, vmax=1)
     for layer, position in np.ndindex(layers, positions):
         ax.text(
             position,
             layer,
-            _legible(cells[layer][position], most),
+            legible(cells[layer][position], most),
             ha="center",
             va="center",
             fontsize=_LETTERS,
-            color="white" if probabilities[layer, position] > 0.6 else "black",
+            color="white" if shades[layer, position] > 0.6 else "black",
             fontweight="bold" if cells[layer][position] == cells[-1][position] else "normal",
             parse_math=False,
         )
-    names = [_legible(one, most) for one in labels]
+    names = [legible(one, most) for one in labels]
     ax.set_xticks(range(positions), names, fontsize=_LETTERS + 1, rotation=40, ha="right", parse_math=False)
     ax.set_yticks(range(layers), [str(layer) for layer in tokens.index], fontsize=_LETTERS + 1)
     sheet = ax.get_figure()
     assert sheet is not None
-    sheet.colorbar(drawn, ax=ax, label="probability", fraction=0.015, pad=0.01, aspect=30)
-    label(ax, title, "token that was read", "layer")
+    sheet.colorbar(drawn, ax=ax, label=meaning, fraction=0.015, pad=0.01, aspect=30)
+    label(ax, title, xlabel, "layer")
     return ax
-
-
-def _legible(token: str, most: int) -> str:
-    """A token as it fits into a cell of so many letters."""
-    known = _characters()
-    shown = "".join(c if ord(c) in known else f"U+{ord(c):04X}" for c in visible(token))
-    return shorten(shown, most)
-
-
-@cache
-def _characters() -> frozenset[int]:
-    """The code points that the font has a sign for."""
-    from matplotlib import font_manager as fonts
-
-    font: Any = fonts.get_font(fonts.findfont(fonts.FontProperties()))
-    return frozenset(font.get_charmap())

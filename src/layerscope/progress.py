@@ -8,19 +8,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from layerscope.extraction.part import Part
+from layerscope.notebook import in_notebook
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 T = TypeVar("T")
 
+# Seconds after which a notebook, which keeps what it once showed, shows a bar.
+_PATIENCE = 0.5
+
 
 class Bar:
-    """A bar of rows, with tokens a second; without a terminal to draw on it does nothing."""
+    """A bar of rows, with tokens a second; without a place to draw on it does nothing."""
 
-    def __init__(self, drawing: Any = None, task: Any = None, rows: int = 0) -> None:
-        self._drawing, self._task = drawing, task
-        self._rows = rows  # of parts that are made
+    def __init__(self, drawing: tqdm[Any] | None = None) -> None:
+        self._drawing = drawing
+        self._rows = 0 if drawing is None else int(drawing.n)  # of parts that are made
         self._open = 0  # texts that passed since; of longer ones each window counts
         self._start, self._tokens = time.monotonic(), 0
 
@@ -30,23 +36,22 @@ class Bar:
         self._tokens += tokens
         self._draw()
 
-    def made(self, part: Part) -> None:
-        """A part lies in its place."""
-        self._rows += part.rows
-        self._open = max(self._open - part.rows, 0)
+    def made(self, rows: int) -> None:
+        """A part of so many rows lies in its place."""
+        self._rows += rows
+        self._open = max(self._open - rows, 0)
         self._draw()
 
     def _draw(self) -> None:
         if self._drawing is not None:
             speed = self._tokens / max(time.monotonic() - self._start, 1e-3)
-            self._drawing.update(
-                self._task, completed=self._rows + self._open, speed=f"{speed:,.0f} tokens/s"
-            )
+            self._drawing.set_postfix_str(f"{speed:,.0f} tokens/s", refresh=False)
+            self._drawing.update(self._rows + self._open - self._drawing.n)
 
 
 @contextmanager
 def shown(progress: bool | None, count: int | None, done: int = 0, what: str = "Extracting") -> Iterator[Bar]:
-    """A bar on stderr: if asked for, or by default if that is a terminal.
+    """A bar on stderr: if asked for, or by default if that is a terminal or a notebook.
 
     Args:
         progress: whether to show it; None where a person is watching.
@@ -54,34 +59,37 @@ def shown(progress: bool | None, count: int | None, done: int = 0, what: str = "
         done: how many of them are there already.
         what: is being done.
     """
-    if not (sys.stderr.isatty() if progress is None else progress):
+    if not _is_wanted(progress):
         yield Bar()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("rows"),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as drawing:
-        task = drawing.add_task(what, total=count, completed=done, speed="")
-        yield Bar(drawing, task, done)
+    with _drawn(progress, total=count, initial=done, desc=what, unit="row") as drawing:
+        yield Bar(drawing)
 
 
 def tracked(items: Sequence[T], what: str, progress: bool | None) -> Iterator[T]:
-    """The items, and on stderr a bar of them: if asked for, or by default if that is a terminal."""
-    if not (sys.stderr.isatty() if progress is None else progress):
+    """The items, and on stderr a bar of them: if asked for, or by default if that is a terminal or a notebook."""
+    if not _is_wanted(progress):
         yield from items
         return
-    from rich.console import Console
-    from rich.progress import track
+    with _drawn(progress, total=len(items), desc=what) as drawing:
+        for item in items:
+            yield item
+            drawing.update()
 
-    yield from track(items, what, console=Console(stderr=True))
+
+def _is_wanted(progress: bool | None) -> bool:
+    return (sys.stderr.isatty() or in_notebook()) if progress is None else progress
+
+
+def _drawn(progress: bool | None, **about: Any) -> tqdm[Any]:
+    """A bar of text, which needs no widgets, and starts no thread of its own."""
+    from tqdm import tqdm
+
+    class Quiet(tqdm):  # type: ignore[type-arg]
+        monitor_interval = 0
+
+    delay = _PATIENCE if progress is None and in_notebook() else 0
+    return Quiet(file=sys.stderr, dynamic_ncols=True, miniters=1, delay=delay, **about)
 
 
 @contextmanager
