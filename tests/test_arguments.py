@@ -107,6 +107,7 @@ CALLS = {
     "load": lambda t: (ls.load, {"checkpoint": "./nowhere"}),
     "wrap": lambda t: (ls.wrap, {"hf": t["model"].hf, "tokenizer": t["model"].tokenizer}),
     "tokenize": lambda t: (t["model"].tokenize, {"text": TEXT}),
+    "encode": lambda t: (t["model"].encode, {"texts": TEXTS}),
     "decode": lambda t: (t["model"].decode, {"ids": [7]}),
     "run": lambda t: (t["model"].run, {"text": TEXT}),
     "run_many": lambda t: (t["model"].run_many, {"texts": TEXTS}),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from layerscope.arguments import checked
 from layerscope.errors import InputError, brief
 from layerscope.network.batching import BATCH_TOKENS
 from layerscope.network.network import Network
+from layerscope.reduce.feature import Feature
 from layerscope.reduce.layers import Layers
+from layerscope.reduce.pooling import Array
 from layerscope.run import run_many
 from layerscope.text.encode import OwnWords, Text, list_of_texts, with_words
 from layerscope.text.tokens import Tokens
@@ -158,6 +160,76 @@ class Model(Network):
             long=long,
             batch_tokens=batch_tokens,
         )
+
+    @overload
+    def encode(  # type: ignore[overload-overlap]
+        self,
+        texts: Iterable[Text],
+        feature: str | Feature = ...,
+        *,
+        dtype: str | None = ...,
+        long: str = ...,
+        progress: bool | None = ...,
+    ) -> Array: ...
+
+    @overload
+    def encode(
+        self,
+        texts: Iterable[Text],
+        feature: Sequence[str | Feature],
+        *,
+        dtype: str | None = ...,
+        long: str = ...,
+        progress: bool | None = ...,
+    ) -> dict[str, Array]: ...
+
+    @checked
+    def encode(
+        self,
+        texts: Iterable[Text],
+        feature: str | Feature | Sequence[str | Feature] = "mean@-1",
+        *,
+        dtype: str | None = None,
+        long: str = "window",
+        progress: bool | None = None,
+    ) -> Array | dict[str, Array]:
+        """Texts as vectors, row by row: one pass, pooled where the states pass, in batches of like length.
+
+        Args:
+            texts: strings, pairs as tuples of two, or tokens; any number, of any length.
+            feature: `POOLING@LAYERS[/COMBINE]`, such as "mean@-1", "cls@all" or "mean@-4:/concat"; or several.
+            dtype: the precision of the pass, as the model is loaded if left out: "float32", "bfloat16", "float16", or
+                "auto" for bfloat16 where the hardware has it and a check on some of the texts passes.
+            long: what to do with a text longer than the context window: "window" (overlapping windows, pooled as a
+                whole), "cut" or "error".
+            progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
+
+        Returns:
+            float32 [text, width], or [text, layer, width] for a feature of several layers; for several features a dict
+            of such arrays by the features as they were written.
+
+        Raises:
+            InputError: a text that cannot be run; a feature that is not known, or no one vector a text.
+            ModelError: the model does not give the feature; or it gives NaN or infinity.
+
+        >>> import layerscope as ls
+        >>> model = ls.load()
+        >>> model.encode(["Seeing is believing.", "A ghost."]).shape
+        (2, 384)
+        >>> found = model.encode(["Seeing is believing."], ["cls@all", "mean@-4:/concat"])
+        >>> {feature: vectors.shape for feature, vectors in found.items()}
+        {'cls@all': (1, 7, 384), 'mean@-4:/concat': (1, 1536)}
+        """
+        from layerscope.engine.encoding import encode
+
+        if isinstance(texts, str | Tokens):
+            raise InputError("encode takes a list of texts; for one text give a list of it.")
+        is_one = isinstance(feature, str | Feature)
+        asked = [feature] if isinstance(feature, str | Feature) else list(feature)
+        parsed = [one if isinstance(one, Feature) else Feature.parse(one) for one in asked]
+        given = texts if isinstance(texts, Iterator) else list_of_texts(texts)
+        found = encode(self, given, parsed, dtype=dtype, long=long, progress=progress)
+        return found[0] if is_one else dict(zip(map(str, asked), found, strict=True))
 
     def describe(self) -> Description:
         """Modules, parameters by component, tied weights, limits, and where the weights came from."""

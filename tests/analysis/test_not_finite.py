@@ -25,8 +25,8 @@ def broken(tiny_folder):
 @pytest.mark.parametrize(
     ("ask", "says"),
     [
-        (lambda m: ls.similarity(m, [GOOD, BAD]), "The vector of 'the bank', number 1,"),
-        (lambda m: ls.similarity(m, GOOD, [GOOD, BAD]), "The vector of 'the bank', number 1,"),
+        (lambda m: ls.similarity(m, [GOOD, BAD]), "Row 1 of the texts: mean_"),
+        (lambda m: ls.similarity(m, GOOD, [GOOD, BAD]), "Row 1 of the texts: mean_"),
         (lambda m: ls.similarity(m, GOOD, BAD, unit="word", layer=0), "The vector of 'bank', number 1,"),
         (lambda m: ls.similarity(m, BAD, unit="token", layer=0), "The vector of 'bank', number 2,"),
         (lambda m: ls.compare(m, GOOD, BAD), "The vector of 'the bank', number 1,"),

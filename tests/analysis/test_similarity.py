@@ -59,13 +59,6 @@ def test_tokens(model):
     np.testing.assert_allclose(np.diag(table), 1, atol=1e-5)
 
 
-def test_more_texts_than_pass_at_once(model, monkeypatch):
-    texts = ls.samples.texts()[:10]
-    expected = ls.similarity(model, texts, layer=2).cosines
-    monkeypatch.setattr("layerscope.analysis.similarity._CHUNK", 3)
-    np.testing.assert_allclose(ls.similarity(model, texts, layer=2).cosines, expected, atol=1e-5)
-
-
 def test_a_vector_of_zeros_has_no_similarity():
     assert np.isnan(cosine(np.zeros((1, 3)), np.ones((1, 3)))).all()
 

@@ -18,6 +18,9 @@ import pytest
 import torch
 
 import layerscope as ls
+from layerscope.engine.precision import cast, name_of
+from layerscope.engine.reader import Reader
+from layerscope.engine.replicas import Replicas
 from layerscope.errors import CheckpointError, InputError, MissingExtraError, ModelError, StorageError
 from layerscope.extraction.crew import Crew
 from layerscope.extraction.extract import extract
@@ -25,11 +28,9 @@ from layerscope.extraction.folder import Folder
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.manifest import Part
 from layerscope.extraction.on_ray import on_ray
-from layerscope.extraction.precision import cast, name_of
 from layerscope.extraction.recipe import NEEDS, Recipe
 from layerscope.extraction.table import Columns
 from layerscope.extraction.worker import FeatureWorker, Orders, Said
-from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLINGS, pooling
@@ -224,7 +225,7 @@ def orders(model, dtype="float32", out="memory://here"):
         nodes,
         Recipe.of(model),
         "cpu",
-        Maker(Workers(cast(model, dtype)), columns, "window", "row", Budget(64)),
+        Maker(Reader(model, "window", "row"), Replicas(cast(model, dtype)), columns, Budget(64)),
         Folder.at(out),
     )
 

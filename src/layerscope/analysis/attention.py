@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
+from layerscope.engine.stream import ROWS
 from layerscope.errors import InputError, brief, unknown
-from layerscope.extraction.stream import ROWS
 from layerscope.progress import shown
 from layerscope.reduce.attention import one_head, units, without_sink
 from layerscope.reduce.finite import check_finite

@@ -10,9 +10,9 @@ import numpy as np
 
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
+from layerscope.engine.cells import NOT_FINITE, check_features
+from layerscope.engine.stream import ROWS, Streamed, stream
 from layerscope.errors import InputError, ModelError, unknown
-from layerscope.extraction.cells import NOT_FINITE, check_features
-from layerscope.extraction.stream import ROWS, Streamed, stream
 from layerscope.progress import shown
 from layerscope.reduce.cosine import cosine_of_pairs
 from layerscope.reduce.feature import Feature

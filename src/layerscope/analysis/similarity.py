@@ -11,6 +11,7 @@ import numpy as np
 from layerscope.arguments import checked
 from layerscope.errors import InputError, brief, unknown
 from layerscope.reduce.cosine import cosine
+from layerscope.reduce.feature import Feature
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.pooling import Array
@@ -30,9 +31,6 @@ UNITS = ("text", "word", "token")
 
 # What vectors are of, [n], and they themselves, [n, hidden].
 Labelled = tuple[Sequence[str], Array]
-
-# Texts that pass before their vectors are pooled and their traces dropped.
-_CHUNK = 256
 
 # Letters of a text in a title.
 _TITLE = 60
@@ -146,10 +144,11 @@ def similarity(
     unit: str = "text",
     layer: int = -1,
     pooling: str = "mean",
+    progress: bool | None = None,
 ) -> Similarity:
     """The cosine similarity of every unit of `a` with every unit of `b`: higher is closer, at most 1.
 
-    Each text passes through the network once, only as deep as `layer`; then it is one matrix product.
+    Each text passes through the network once, only as deep as `layer` (`Model.encode`); then it is one matrix product.
 
     Args:
         model: the model that gives the vectors.
@@ -158,6 +157,7 @@ def similarity(
         unit: "text" for whole texts; "word" or "token" for those of one text against those of another.
         layer: where to read the vectors.
         pooling: how tokens become the vector of a text or of a word.
+        progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
 
     Raises:
         InputError: several texts where words or tokens were asked for, or an unknown unit or pooling.
@@ -172,8 +172,8 @@ def similarity(
     if unit not in UNITS:
         raise unknown("unit", unit, UNITS)
     firsts, seconds = _texts(a, unit), _texts(b, unit) if b is not None else None
-    first = _vectors(model, firsts, unit, layer, pooling)
-    second = first if seconds is None else _vectors(model, seconds, unit, layer, pooling)
+    first = _vectors(model, firsts, unit, layer, pooling, progress)
+    second = first if seconds is None else _vectors(model, seconds, unit, layer, pooling, progress)
     return _similarity(model, unit, layer, pooling, first, second)
 
 
@@ -233,14 +233,15 @@ def _texts(given: str | Tokens | Iterable[str | Tokens], unit: str) -> list[str 
     return texts
 
 
-def _vectors(model: Model, texts: list[str | Tokens], unit: str, layer: int, pooling: str) -> Labelled:
+def _vectors(
+    model: Model, texts: list[str | Tokens], unit: str, layer: int, pooling: str, progress: bool | None
+) -> Labelled:
     """The units and their vectors."""
     if unit == "text":
-        vectors = []
-        for start in range(0, len(texts), _CHUNK):
-            traces = model.run_many(texts[start : start + _CHUNK], layers=layer)
-            vectors += [trace.pool(pooling, layer) for trace in traces]
-        return [text if isinstance(text, str) else text.text for text in texts], np.stack(vectors)
+        number = resolve_layer(layer, model.num_layers)
+        feature = Feature(pooling, "-1" if number == model.num_layers else str(number))
+        vectors = model.encode(texts, feature, progress=progress)
+        return [text if isinstance(text, str) else text.text for text in texts], vectors
     return _units(model.run(texts[0], layers=layer), unit, layer, pooling)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import Rows, in_ranges
+from layerscope.engine.stream import ROWS, stream
+from layerscope.engine.vectors import Passed
 from layerscope.errors import AlignmentError, InputError, NotFoundError
-from layerscope.extraction.stream import ROWS, stream
-from layerscope.extraction.vectors import Passed
 from layerscope.progress import shown
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.finite import check_finite

@@ -12,8 +12,8 @@ import torch
 from layerscope import samples
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
+from layerscope.engine.stream import ROWS, stream
 from layerscope.errors import InputError, ModelError
-from layerscope.extraction.stream import ROWS, stream
 from layerscope.network.capture import call, evaluation, recording_attention
 from layerscope.network.outputs import NAMES, as_array, reported, tolerance
 from layerscope.network.windows import windows

@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from layerscope.engine.vectors import Passed
 from layerscope.errors import InputError, ModelError, StorageError
 from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo
-from layerscope.extraction.vectors import Passed
 from layerscope.extraction.worker import FeatureWorker, Orders, Said
 
 # Parts that an actor has at once: one that it passes, one that it reads ahead or writes behind.

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from layerscope.engine.cells import check_features
+from layerscope.engine.precision import DTYPES, name_of, settled
+from layerscope.engine.reader import Reader, block_tokens
+from layerscope.engine.replicas import Replicas, batch_tokens
 from layerscope.errors import InputError, StorageError, unknown
-from layerscope.extraction.cells import check_features
 from layerscope.extraction.identity import identity
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.manifest import Manifest
 from layerscope.extraction.pace import rows_a_part
-from layerscope.extraction.precision import DTYPES, choose, name_of, spread
 from layerscope.extraction.table import TYPES, Columns
-from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.network.windows import LONG, OVERLAP
 from layerscope.reduce.feature import Feature
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from layerscope.model import Model
 
 ON_ERROR = ("row", "raise")
-
-# Rows from which the texts are taken that a precision is checked on, and how many.
-_SAMPLED, _SAMPLE = 256, 32
 
 _PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
 
@@ -158,14 +156,9 @@ def prepared(
     check_features(model, settings.features)
     columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.column_dtype)
     budget = Budget(tokens)
-    maker = Maker(Workers(model), columns, settings.long, settings.on_error, budget)
-    sample = []
-    if settings.dtype == "auto" and first is not None:
-        # One window of each text is enough, and what fails is found later.
-        read = replace(maker, on_error="row", long="cut").read(first.part(0, _SAMPLED))
-        sample = spread([row.tokens for row in read if row.tokens is not None], _SAMPLE)
-    cast, check = choose(model, settings.dtype, sample, settings.features, budget)
-    return replace(maker, workers=Workers(cast)), check
+    reader = Reader(model, settings.long, settings.on_error, block_tokens(model, settings.features))
+    cast, check = settled(model, settings.dtype, first, reader, settings.features, budget)
+    return Maker(reader, Replicas(cast), columns, budget), check
 
 
 def _decided(model: Model, maker: Maker, settings: Settings, rows: int) -> dict[str, Any]:
@@ -207,11 +200,3 @@ def _same(before: Manifest, decided: dict[str, Any]) -> None:
         raise StorageError(
             f"The folder was begun with other settings: {differences[0]}{more}. Give the same, or a new folder."
         )
-
-
-def batch_tokens(model: Model) -> int:
-    """Tokens a batch, by the machine alone, so that a run can be taken up with the same batches."""
-    if model.device.type == "cpu":
-        return 2048
-    # A wider model needs more memory a token; what does not fit is halved.
-    return max(2048, min(1 << 16, (1 << 16) * 768 // model.hidden_size))

@@ -9,12 +9,13 @@ from functools import partial
 
 import pyarrow as pa
 
-from layerscope.extraction.ahead import Behind, ahead
+from layerscope.engine.ahead import Behind, ahead
+from layerscope.engine.reader import Block
+from layerscope.engine.vectors import Passed
 from layerscope.extraction.folder import Folder
-from layerscope.extraction.maker import Block, Maker
+from layerscope.extraction.maker import Maker
 from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo, write_part
-from layerscope.extraction.vectors import Passed
 
 # Blocks that wait between reading and the network, and between the network and writing.
 _WAITING = 2
@@ -70,6 +71,6 @@ def make_here(
 def _blocks(maker: Maker, parts: Iterable[Todo]) -> Iterator[tuple[Todo, Block | None]]:
     """The blocks of parts in order, and None behind the last of each."""
     for part in parts:
-        for block in maker.blocks(part.rows):
+        for block in maker.reader.blocks(part.rows):
             yield part, block
         yield part, None

@@ -10,14 +10,15 @@ import pyarrow as pa
 
 from layerscope.arguments import check, checked
 from layerscope.corpus.rows import Rows
+from layerscope.engine.cells import check_features, values
+from layerscope.engine.precision import cast
+from layerscope.engine.reader import Reader, block_tokens
+from layerscope.engine.replicas import Replicas, batch_tokens
 from layerscope.errors import InputError, unknown
-from layerscope.extraction.cells import check_features, values
-from layerscope.extraction.job import Settings, batch_tokens
+from layerscope.extraction.job import Settings
 from layerscope.extraction.maker import Maker
-from layerscope.extraction.precision import cast
 from layerscope.extraction.recipe import Recipe
 from layerscope.extraction.table import Columns
-from layerscope.extraction.workers import Workers
 from layerscope.loading.checkpoint import load
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
@@ -102,7 +103,8 @@ class FeatureMap:
         batch = {name: list(one) if isinstance(one, Iterator) else one for name, one in batch.items()}
         texts = list(batch[columns["text"]])
         pairs = None if columns["pair"] is None else list(batch[columns["pair"]])
-        made = maker.cells(maker.read(Rows(0, texts, pairs, pa.table({}))))
+        read = maker.reader.read(Rows(0, texts, pairs, pa.table({})))
+        made = maker.cells([row.tokens for row in read if row.tokens is not None])
         return {**batch, **values(made, "batch")}
 
     def _ready(self) -> Maker:
@@ -116,9 +118,8 @@ class FeatureMap:
             has_pairs = asked.columns["pair"] is not None
             columns = Columns.of(model, asked.features, pa.schema([]), has_pairs, asked.column_dtype)
             budget = Budget(batch_tokens(model))
-            self._maker = Maker(
-                Workers(cast(model, asked.dtype)), columns, asked.long, asked.on_error, budget
-            )
+            reader = Reader(model, asked.long, asked.on_error, block_tokens(model, asked.features))
+            self._maker = Maker(reader, Replicas(cast(model, asked.dtype)), columns, budget)
         return self._maker
 
     def __getstate__(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from layerscope.engine.vectors import Passed
 from layerscope.errors import InputError, missing
 from layerscope.extraction.crew import Crew, last_line
 from layerscope.extraction.folder import Folder
@@ -30,7 +31,6 @@ from layerscope.extraction.maker import Maker
 from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo
 from layerscope.extraction.recipe import Recipe
-from layerscope.extraction.vectors import Passed
 from layerscope.extraction.worker import Orders
 
 if TYPE_CHECKING:

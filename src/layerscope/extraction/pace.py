@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from layerscope.corpus.rows import Rows
 from layerscope.extraction.maker import Maker
-from layerscope.extraction.table import Read
 from layerscope.reduce.pooling import UNPOOLED
+from layerscope.text.tokens import Tokens
 
 # About how large a part is to be, in bytes of features, and of how many rows at most.
 _BYTES = 1 << 26
@@ -44,22 +44,22 @@ def _timed(maker: Maker, first: Rows | None) -> tuple[float, float]:
     Those of about the mean length are timed, together, as rows of like length will pass; alone they would take several
     times as long. They are as many as one alone says that there is time for.
     """
-    lenient = replace(maker, on_error="row", long="cut")
-    read = [] if first is None else [row for row in lenient.read(first) if row.tokens is not None]
+    lenient = replace(maker.reader, on_error="row", long="cut")
+    read = [] if first is None else [row.tokens for row in lenient.read(first) if row.tokens is not None]
     if not read:
         return 1.0, 1e-9
-    tokens = sum(len(row.tokens) + row.tokens.num_cut for row in read if row.tokens) / len(read)
-    usual = sorted(read, key=lambda row: abs(len(row.tokens or ()) - tokens))
-    lenient.cells(usual[:1])  # the first pass takes longer: sites are found, memory is asked for
-    alone = _seconds(lenient, usual[:1])
+    tokens = sum(len(one) + one.num_cut for one in read) / len(read)
+    usual = sorted(read, key=lambda one: abs(len(one) - tokens))
+    maker.cells(usual[:1])  # the first pass takes longer: sites are found, memory is asked for
+    alone = _seconds(maker, usual[:1])
     together = usual[: max(1, min(_TIMED_ROWS, int(_TIMED / alone)))]
-    seconds = alone if len(together) == 1 else _seconds(lenient, together)
-    return tokens, seconds * tokens / sum(len(row.tokens or ()) for row in together)
+    seconds = alone if len(together) == 1 else _seconds(maker, together)
+    return tokens, seconds * tokens / sum(map(len, together))
 
 
-def _seconds(maker: Maker, rows: Sequence[Read]) -> float:
+def _seconds(maker: Maker, texts: Sequence[Tokens]) -> float:
     start = time.perf_counter()
-    maker.cells(rows)
+    maker.cells(texts)
     return time.perf_counter() - start
 
 

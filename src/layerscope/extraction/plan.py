@@ -12,11 +12,12 @@ import numpy as np
 
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
+from layerscope.engine.precision import name_of
+from layerscope.engine.reader import Block, Read, Reader
+from layerscope.engine.replicas import batch_tokens
 from layerscope.errors import InputError
-from layerscope.extraction.job import Settings, batch_tokens, prepared
-from layerscope.extraction.maker import Block, Maker
-from layerscope.extraction.precision import name_of
-from layerscope.extraction.table import Read
+from layerscope.extraction.job import Settings, prepared
+from layerscope.extraction.maker import Maker
 from layerscope.reduce.feature import Feature
 from layerscope.result import Result
 from layerscope.shown import counted
@@ -153,7 +154,7 @@ def plan(
     chunks = corpus.chunks(_CHUNK)
     first = list(islice(chunks, 4))
     maker, _ = prepared(model, corpus, first[0] if first else None, asked, batch_tokens(model))
-    found = _counted(replace(maker, on_error="row"), chain(first, chunks))
+    found = _counted(replace(maker.reader, on_error="row"), chain(first, chunks))
     if not found.rows and tokens is None:
         raise InputError("The corpus has no rows, so there is nothing to plan.")
     speed = rate if rate is not None else _rate(maker, first)
@@ -181,7 +182,7 @@ class _Count:
     errors: int = 0
 
 
-def _counted(maker: Maker, chunks: Iterable[Rows]) -> _Count:
+def _counted(reader: Reader, chunks: Iterable[Rows]) -> _Count:
     """Rows and tokens of a corpus: all of them, or one chunk in 2, 4, 8 … once it proves to be long."""
     count, every = _Count(), 1
     counted_tokens = 0
@@ -189,7 +190,7 @@ def _counted(maker: Maker, chunks: Iterable[Rows]) -> _Count:
         count.rows += len(rows)
         if number % every:
             continue
-        read = maker.read(rows)
+        read = reader.read(rows)
         counted_tokens += sum(len(row.tokens) for row in read if row.tokens is not None)
         count.counted += len(rows)
         count.errors += sum(row.error is not None for row in read)
@@ -204,7 +205,7 @@ def _rate(maker: Maker, chunks: Sequence[Rows]) -> float:
     blocks: list[Block] = []
     tokens = 0
     for rows in chunks:
-        read = maker.read(rows)
+        read = maker.reader.read(rows)
         ends = tokens + np.cumsum([_length(row) for row in read])
         enough = int(np.searchsorted(ends, _TIMED)) + 1
         blocks.append(Block(rows.part(0, enough), read[:enough]))
@@ -219,7 +220,7 @@ def _rate(maker: Maker, chunks: Sequence[Rows]) -> float:
         maker.table(block)
     start = time.perf_counter()
     for block in blocks:
-        maker.read(block.rows)
+        maker.reader.read(block.rows)
         maker.table(block)
     return tokens / (time.perf_counter() - start)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from layerscope.engine.precision import name_of
 from layerscope.errors import InputError, LayerscopeError, again
 from layerscope.extraction.identity import identity
-from layerscope.extraction.precision import name_of
 from layerscope.loading.bundled import NAME
 from layerscope.loading.checkpoint import load
 from layerscope.source import Source

@@ -11,15 +11,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from layerscope.engine.cells import Cells
+from layerscope.engine.reader import Read
 from layerscope.errors import AlignmentError, InputError
-from layerscope.extraction.cells import Cells
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import UNPOOLED, Array
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from layerscope.corpus.rows import Rows
-    from layerscope.model import Model
+    from layerscope.network.network import Network
 
 TYPES = {"float32": pa.float32(), "float16": pa.float16()}
 
@@ -50,15 +51,6 @@ _BESIDE = {
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
-    """A row of the corpus as it was read: its tokens, fit for the network, or why there are none."""
-
-    tokens: Tokens | None
-    num_windows: int = 0
-    error: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class Columns:
     """The columns of every part of an extraction.
 
@@ -76,7 +68,7 @@ class Columns:
 
     @classmethod
     def of(
-        cls, model: Model, features: Sequence[Feature], kept: pa.Schema, has_pairs: bool, column_dtype: str
+        cls, model: Network, features: Sequence[Feature], kept: pa.Schema, has_pairs: bool, column_dtype: str
     ) -> Columns:
         """The columns that features of a model give beside those kept, their numbers "float32" or "float16".
 
@@ -86,9 +78,8 @@ class Columns:
         widths: dict[str, int] = {}
         fields = []
         for feature in features:
-            times = len(feature.resolve(model.num_layers)) if feature.combine == "concat" else 1
             for name in feature.columns(model.num_layers):
-                widths[name] = model.hidden_size * times
+                widths[name] = feature.width(model.num_layers, model.hidden_size)
                 kind = pa.list_(TYPES[column_dtype], widths[name])
                 fields.append(pa.field(name, pa.list_(kind) if feature.pooling in UNPOOLED else kind))
         beside = [
@@ -163,9 +154,10 @@ def _has_empty_struct(kind: pa.DataType) -> bool:
 
 def _storable(text: Any) -> str | None:
     """A text of whole characters; what else stood there, the error says."""
-    with suppress(AttributeError, UnicodeEncodeError):
-        text.encode()
-        return str(text)
+    if isinstance(text, str):
+        with suppress(UnicodeEncodeError):
+            text.encode()
+            return str(text)
     return None
 
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import torch
 
+from layerscope.engine.precision import cast, name_of
+from layerscope.engine.replicas import Replicas
+from layerscope.engine.vectors import nothing
 from layerscope.errors import LayerscopeError, again
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.local import make_here
 from layerscope.extraction.maker import Maker
 from layerscope.extraction.part import Part
 from layerscope.extraction.parts import Todo
-from layerscope.extraction.precision import cast, name_of
 from layerscope.extraction.recipe import Recipe
-from layerscope.extraction.vectors import nothing
-from layerscope.extraction.workers import Workers
 from layerscope.reduce.pooling import POOLINGS, WEIGHTINGS
 
 
@@ -54,7 +54,7 @@ class Orders:
             recipe=recipe,
             network=name_of(maker.model),
             device="cuda" if has_gpus else "cpu",
-            maker=replace(maker, workers=nobody),
+            maker=replace(maker, reader=replace(maker.reader, model=nobody), replicas=nobody),
             poolings={name: POOLINGS[name] for name in names & POOLINGS.keys()},
             weightings={name: WEIGHTINGS[name] for name in names & WEIGHTINGS.keys()},
             folder=folder,
@@ -91,7 +91,12 @@ class FeatureWorker:
             model = cast(orders.recipe.load(orders.device), orders.network)
         except LayerscopeError as error:
             return Said(type(error), str(error))
-        maker = replace(orders.maker, workers=Workers(model), budget=replace(orders.maker.budget))
+        maker = replace(
+            orders.maker,
+            reader=replace(orders.maker.reader, model=model),
+            replicas=Replicas(model),
+            budget=replace(orders.maker.budget),
+        )
         threading.Thread(target=self._work, args=(maker, orders.folder, threads), daemon=True).start()
         return None
 

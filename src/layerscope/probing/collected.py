@@ -11,8 +11,8 @@ from typing import IO
 
 import numpy as np
 
+from layerscope.engine.stream import Streamed, stream
 from layerscope.errors import InputError
-from layerscope.extraction.stream import Streamed, stream
 from layerscope.model import Model
 from layerscope.probing.labelled import Labelled
 from layerscope.progress import shown
@@ -58,9 +58,7 @@ def collected(
         with ExitStack() as open_files:
             files = {name: open_files.enter_context((folder / name).open("wb")) for name in names}
             bar = open_files.enter_context(shown(progress, examples.num_texts, what="Passing"))
-            for block in stream(
-                model, examples.rows, features, has_pairs=examples.has_pairs, long=long, passed=bar.passed
-            ):
+            for block in stream(model, examples.rows, features, long=long, passed=bar.passed):
                 for name, file in files.items():
                     vectors, there = _vectors(block, name, examples.unit)
                     widths[name] = vectors.shape[1]

@@ -11,8 +11,8 @@ import numpy as np
 
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import Rows, arrow
+from layerscope.engine.stream import ROWS
 from layerscope.errors import InputError, unknown
-from layerscope.extraction.stream import ROWS
 from layerscope.reduce.pooling import Array
 from layerscope.shown import counted
 from layerscope.text.labels import check_distinct, listed
@@ -37,14 +37,12 @@ class Labelled:
         labels: [n], in the order of the texts and of the words in each.
         groups: [n], examples of one group are never divided between training and test; None where there are none.
             Words of one text are a group.
-        has_pairs: whether the texts are pairs.
     """
 
     rows: list[Rows]
     unit: str
     labels: Array
     groups: Array | None
-    has_pairs: bool = False
 
     @property
     def num_texts(self) -> int:
@@ -93,7 +91,6 @@ def labelled(
         "text",
         _one_each(labels, "label", rows, count),
         None if groups is None else _one_each(groups, "group", rows, count),
-        corpus.has_pairs,
     )
 
 

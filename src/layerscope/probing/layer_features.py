@@ -13,10 +13,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from layerscope.arguments import check, check_count
 from layerscope.corpus.rows import Rows, arrow
+from layerscope.engine.cells import check_features
+from layerscope.engine.stream import ROWS, stream
 from layerscope.errors import InputError, ModelError, brief, unknown
-from layerscope.extraction.cells import check_features
 from layerscope.extraction.recipe import Recipe
-from layerscope.extraction.stream import ROWS, stream
 from layerscope.loading.checkpoint import load
 from layerscope.network.windows import LONG
 from layerscope.reduce.feature import COMBINES, Feature

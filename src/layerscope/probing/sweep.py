@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layerscope.arguments import checked
+from layerscope.engine.cells import check_features
 from layerscope.errors import InputError, ModelError
-from layerscope.extraction.cells import check_features
 from layerscope.probing.collected import collected
 from layerscope.probing.labelled import labelled
 from layerscope.probing.learning import baseline, check, scores, shuffled, untrained

@@ -92,5 +92,10 @@ class Feature:
             return tuple(f"{self.pooling}_{layer}" for layer in layers)
         return (f"{self.pooling}_{layers[0]}to{layers[-1]}_{self.combine}",)
 
+    @checked
+    def width(self, num_layers: int, hidden_size: int) -> int:
+        """How wide each of its columns is."""
+        return hidden_size * (len(self.resolve(num_layers)) if self.combine == "concat" else 1)
+
     def __str__(self) -> str:
         return f"{self.pooling}@{self.layers}" + (f"/{self.combine}" if self.combine else "")

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.engine.replicas import Replicas
+from layerscope.engine.vectors import Asked, Passed, Vectors, nothing, vectors
 from layerscope.errors import AlignmentError, InputError, ModelError
-from layerscope.extraction.vectors import Asked, Passed, Vectors, nothing, vectors
-from layerscope.extraction.workers import Workers
-from layerscope.network.memory import Budget
+from layerscope.network.memory import Budget, kept_memory
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.pooling import POOLER, WHOLE_TEXT, Array, pool
+from layerscope.run import run_many
+from layerscope.text.encode import encode
 from layerscope.text.tokens import Tokens
 from layerscope.trace import OF_WINDOWS
 
 if TYPE_CHECKING:
-    from layerscope.model import Model
+    from layerscope.network.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,15 +39,16 @@ class Cells:
 
 
 def cells(
-    workers: Workers,
+    replicas: Replicas,
     texts: Sequence[Tokens],
     features: Sequence[Feature],
     budget: Budget,
     passed: Passed = nothing,
 ) -> dict[str, Cells]:
     """The columns that features give for texts that are tokenised and fit, from one pass. See `vectors`."""
-    model = workers.model
-    brought = vectors(workers, texts, Asked.by(features, model.num_layers), budget, passed)
+    model = replicas.model
+    with kept_memory():
+        brought = vectors(replicas, texts, Asked.by(features, model.num_layers), budget, passed)
     columns: dict[str, Cells] = {}
     for feature in features:
         layers = feature.resolve(model.num_layers)
@@ -83,7 +86,7 @@ def _checked(cell: Cells) -> Cells:
     return Cells(cell.values, dict.fromkeys(broken, NOT_FINITE) | cell.empty) if broken else cell
 
 
-def check_features(model: Model, features: Sequence[Feature]) -> None:
+def check_features(model: Network, features: Sequence[Feature]) -> None:
     """Raise unless the model and its tokenizer can give all of them, before anyone waits for it.
 
     Raises:
@@ -98,9 +101,9 @@ def check_features(model: Model, features: Sequence[Feature]) -> None:
         raise InputError(f"The features give the column {twice[0]} twice; name each layer once.")
     asked = {feature.pooling for feature in features}
     if POOLER in asked and (model.untrained_pooler or ("pooler_output", 0) not in model.sites()):
-        model.run("a").pool(POOLER)  # says why there is none
+        run_many(model, ["a"])[0].pool(POOLER)  # says why there is none
     if "cls" in asked:
-        tokens = model.tokenize("a")
+        tokens = next(iter(encode(model.vocabulary, ["a"])))
         pool("cls", np.zeros((len(tokens), 1), dtype=np.float32), tokens)
 
 

@@ -9,16 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from layerscope.network.batching import Item, batches
 from layerscope.network.kernels import fast_kernels
 from layerscope.network.memory import Budget, give_back, is_out_of_memory
-
-if TYPE_CHECKING:
-    from layerscope.model import Model
+from layerscope.network.network import Network
 
 T = TypeVar("T")
 Batch = list[Item]
@@ -28,23 +26,23 @@ Batch = list[Item]
 _MOST = 4
 
 
-class Workers:
+class Replicas:
     """A model and its copies; made once, since each copy has modules of its own (and no weights).
 
     Attributes:
-        model: the model itself, one of the workers.
+        model: the model itself, one of the replicas.
     """
 
-    def __init__(self, model: Model, count: int | None = None) -> None:
+    def __init__(self, model: Network, count: int | None = None) -> None:
         """As many as this thread has threads to compute with, at most four; one on other devices than the CPU."""
         self.model = model
         self._threads = torch.get_num_threads()
         most = min(self._threads, _MOST) if model.device.type == "cpu" else 1
         self._count = most if count is None else count
-        self._idle: queue.SimpleQueue[Model] | None = None
+        self._idle: queue.SimpleQueue[Network] | None = None
 
     def passes(
-        self, items: Sequence[Item], budget: Budget, one: Callable[[Model, Batch], T]
+        self, items: Sequence[Item], budget: Budget, one: Callable[[Network, Batch], T]
     ) -> Iterator[tuple[Batch, T]]:
         """Batches of items, longest first, and what `one` pass makes of each, in their order.
 
@@ -96,9 +94,9 @@ class Workers:
                         )
                     )
         finally:
-            torch.set_num_threads(self._threads)  # the workers' setting is MKL's for the whole process
+            torch.set_num_threads(self._threads)  # the threads' setting is MKL's for the whole process
 
-    def _models(self) -> queue.SimpleQueue[Model]:
+    def _models(self) -> queue.SimpleQueue[Network]:
         """The models that have nothing to do."""
         if self._idle is None:
             self._idle = queue.SimpleQueue()
@@ -109,8 +107,16 @@ class Workers:
         return self._idle
 
 
-def _sharing(model: Model) -> Model:
+def _sharing(model: Network) -> Network:
     """A model with modules, hooks and a lock of its own, and the same parameters and buffers."""
     shared: dict[int, Any] = {id(tensor): tensor for tensor in model.hf.parameters()}
     shared |= {id(tensor): tensor for tensor in model.hf.buffers()}
     return replace(model, hf=copy.deepcopy(model.hf, shared), lock=threading.RLock())
+
+
+def batch_tokens(model: Network) -> int:
+    """Tokens a batch, by the machine alone, so that a run can be taken up with the same batches."""
+    if model.device.type == "cpu":
+        return 2048
+    # A wider model needs more memory a token; what does not fit is halved.
+    return max(2048, min(1 << 16, (1 << 16) * 768 // model.hidden_size))

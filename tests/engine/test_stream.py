@@ -6,8 +6,8 @@ import torch
 import layerscope as ls
 from layerscope.corpus.corpus import open_corpus
 from layerscope.corpus.rows import Rows
+from layerscope.engine.stream import stream
 from layerscope.errors import InputError, ModelError
-from layerscope.extraction.stream import stream
 from layerscope.reduce.feature import Feature
 
 TEXTS = ["Seeing is believing.", "A ghost.", "Then I tried to find some way of embracing my mother's ghost."]

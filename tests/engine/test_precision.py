@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from layerscope import samples
+from layerscope.engine.cells import cells
+from layerscope.engine.precision import LEAST_COSINE, cast, choose, multiplies_bfloat16, spread
+from layerscope.engine.replicas import Replicas
 from layerscope.errors import InputError
-from layerscope.extraction.cells import cells
 from layerscope.extraction.extract import extract
-from layerscope.extraction.precision import LEAST_COSINE, cast, choose, multiplies_bfloat16, spread
-from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 from layerscope.text.encode import encode
@@ -20,7 +20,7 @@ FEATURES = [Feature.parse("mean@all"), Feature.parse("words@-1")]
 @pytest.fixture
 def hardware(monkeypatch):
     """A processor that multiplies bfloat16, whatever this one is: only the question is answered for it."""
-    monkeypatch.setattr("layerscope.extraction.precision.multiplies_bfloat16", lambda device: True)
+    monkeypatch.setattr("layerscope.engine.precision.multiplies_bfloat16", lambda device: True)
 
 
 def sample(model, count=12):
@@ -32,7 +32,7 @@ def test_bfloat16_is_taken_where_every_vector_stays_close(model, hardware):
     assert chosen.hf.dtype == torch.bfloat16
     assert record["chosen"] == "bfloat16"
     assert record["texts"] == 12
-    exact, rounded = (cells(Workers(one), sample(model), FEATURES, Budget(512)) for one in (model, chosen))
+    exact, rounded = (cells(Replicas(one), sample(model), FEATURES, Budget(512)) for one in (model, chosen))
     for name, least in record["least_cosine"].items():
         pairs = zip(exact[name].values, rounded[name].values, strict=True)
         cosines = [
@@ -55,11 +55,11 @@ def test_bfloat16_is_not_taken_where_one_vector_goes_astray(model, hardware):
 
 
 def test_without_hardware_or_texts_it_stays_float32(model, monkeypatch):
-    monkeypatch.setattr("layerscope.extraction.precision.multiplies_bfloat16", lambda device: False)
+    monkeypatch.setattr("layerscope.engine.precision.multiplies_bfloat16", lambda device: False)
     chosen, record = choose(model, "auto", sample(model), FEATURES, Budget(512))
     assert chosen is model
     assert record["why"] == "cpu has no bfloat16 hardware"
-    monkeypatch.setattr("layerscope.extraction.precision.multiplies_bfloat16", lambda device: True)
+    monkeypatch.setattr("layerscope.engine.precision.multiplies_bfloat16", lambda device: True)
     assert choose(model, "auto", [], FEATURES, Budget(512))[1]["why"].startswith("there was no text")
 
 

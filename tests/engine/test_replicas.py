@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from layerscope import samples
+from layerscope.engine.cells import cells
+from layerscope.engine.replicas import Replicas
 from layerscope.errors import ModelError
-from layerscope.extraction.cells import cells
-from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 from layerscope.text.encode import encode
@@ -21,7 +21,7 @@ def made(workers, texts, budget=200):
 def test_any_number_of_workers_gives_the_same_bits(tiny):
     model = tiny("bert")
     texts = [*samples.texts(), "seeing is believing " * 70]  # the last one in windows, over several batches
-    ones, threes = (made(Workers(model, count), texts) for count in (1, 3))
+    ones, threes = (made(Replicas(model, count), texts) for count in (1, 3))
     for name, cell in ones.items():
         for a, b in zip(cell.values, threes[name].values, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -29,7 +29,7 @@ def test_any_number_of_workers_gives_the_same_bits(tiny):
 
 def test_copies_share_the_weights_and_nothing_else(tiny):
     model = tiny("gpt2")
-    workers = Workers(model, 3)
+    workers = Replicas(model, 3)
     models = [workers._models().get() for _ in range(3)]
     assert models[0] is model
     for other in models[1:]:
@@ -42,7 +42,7 @@ def test_copies_share_the_weights_and_nothing_else(tiny):
 
 def test_threads_are_as_before(tiny):
     before = torch.get_num_threads()
-    made(Workers(tiny("bert"), 2), samples.texts()[:8])
+    made(Replicas(tiny("bert"), 2), samples.texts()[:8])
     assert torch.get_num_threads() == before
 
 
@@ -50,7 +50,7 @@ def test_batches_come_in_order_whoever_is_first(tiny):
     import time
 
     model = tiny("bert")
-    workers = Workers(model, 3)
+    workers = Replicas(model, 3)
     from layerscope.network.batching import Item
     from layerscope.network.windows import windows
 
@@ -74,8 +74,8 @@ def test_what_does_not_fit_is_divided_and_all_of_it_comes(tiny):
     budget = Budget(400)
     tokens = encode(model.vocabulary, texts)
 
-    class Small(Workers):
-        """Workers on a device that has no room for more than 64 tokens at once."""
+    class Small(Replicas):
+        """Replicas on a device that has no room for more than 64 tokens at once."""
 
         def passes(self, items, budget, one):
             def limited(model, batch):
@@ -86,13 +86,13 @@ def test_what_does_not_fit_is_divided_and_all_of_it_comes(tiny):
             return super().passes(items, budget, limited)
 
     limited = cells(Small(model, 2), tokens, FEATURES, budget)
-    for a, b in zip(limited["mean_1"].values, made(Workers(model, 1), texts)["mean_1"].values, strict=True):
+    for a, b in zip(limited["mean_1"].values, made(Replicas(model, 1), texts)["mean_1"].values, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert budget.tokens <= 64
 
 
 def test_one_text_that_does_not_fit_is_said(tiny):
-    class Full(Workers):
+    class Full(Replicas):
         def passes(self, items, budget, one):
             def never(model, batch):
                 raise torch.OutOfMemoryError("CUDA out of memory")
@@ -104,7 +104,7 @@ def test_one_text_that_does_not_fit_is_said(tiny):
 
 
 def test_an_error_of_a_pass_is_its_own(tiny):
-    class Broken(Workers):
+    class Broken(Replicas):
         def passes(self, items, budget, one):
             def broken(model, batch):
                 raise RuntimeError("shapes cannot be multiplied")

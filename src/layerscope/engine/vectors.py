@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from layerscope.engine.replicas import Replicas
 from layerscope.errors import ModelError
-from layerscope.extraction.workers import Workers
 from layerscope.network.batching import Item
 from layerscope.network.capture import Key
 from layerscope.network.memory import Budget
@@ -23,7 +23,7 @@ from layerscope.run import passing
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
-    from layerscope.model import Model
+    from layerscope.network.network import Network
 
 # What is told of texts (windows, of longer ones) and tokens as they pass.
 Passed = Callable[[int, int], None]
@@ -94,7 +94,7 @@ class Vectors:
 
 
 def vectors(
-    workers: Workers,
+    replicas: Replicas,
     texts: Sequence[Tokens],
     asked: Asked,
     budget: Budget,
@@ -103,7 +103,7 @@ def vectors(
     """Run texts that are tokenised and fit (see `windows.fit`), and keep what was asked.
 
     Args:
-        workers: the model, as it is to run, and those who share the work.
+        replicas: the model, as it is to run, and those who share the work.
         texts: none of them without tokens.
         asked: what to keep.
         budget: tokens a batch; halved where that many do not fit the device's memory.
@@ -112,7 +112,7 @@ def vectors(
     Raises:
         ModelError: not even one text alone fits the device's memory.
     """
-    model = workers.model
+    model = replicas.model
     items = [
         Item(number, tokens, window)
         for number, tokens in enumerate(texts)
@@ -126,7 +126,7 @@ def vectors(
     }
     poolers = np.zeros((len(texts), model.hidden_size), dtype=np.float32) if asked.pooler else None
     try:
-        for batch, brought in workers.passes(items, budget, lambda one, batch: _pass(one, batch, asked)):
+        for batch, brought in replicas.passes(items, budget, lambda one, batch: _pass(one, batch, asked)):
             shares, whole, pooler = brought
             for number, item in enumerate(batch):
                 if shares is not None:
@@ -154,7 +154,7 @@ def vectors(
     )
 
 
-def _pass(model: Model, batch: Sequence[Item], asked: Asked) -> Brought:
+def _pass(model: Network, batch: Sequence[Item], asked: Asked) -> Brought:
     """What one batch brings: pools [text, pair, hidden], states [text, token, hidden] by layer, pooler output."""
     whole: dict[int, torch.Tensor] = {}
     strategies = {layer: asked.at(layer) for layer, _ in asked.pooled}

@@ -5,33 +5,41 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
+from layerscope.engine.cells import Cells, cells
+from layerscope.engine.reader import Reader
+from layerscope.engine.replicas import Replicas
 from layerscope.errors import InputError, unknown
-from layerscope.extraction.cells import Cells, cells
-from layerscope.extraction.workers import Workers
-from layerscope.model import Model
-from layerscope.network.memory import Budget, kept_memory
-from layerscope.network.network import Found
+from layerscope.network.memory import Budget
+from layerscope.network.network import Found, Network
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
 from layerscope.text.tokens import Tokens
 
+if TYPE_CHECKING:
+    from layerscope.corpus.rows import Rows
+
+N = TypeVar("N", bound=Network)
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+# Rows from which the texts are taken that a precision is checked on, and how many.
+_SAMPLED, _SAMPLE = 256, 32
 
 # The least cosine to float32 that every vector of the sample must reach for bfloat16 to be chosen.
 LEAST_COSINE = 0.999
 
 
-def name_of(model: Model) -> str:
+def name_of(model: Network) -> str:
     """The precision that a model is in."""
     return str(model.hf.dtype).removeprefix("torch.")
 
 
-def cast(model: Model, dtype: str | None) -> Model:
+def cast(model: N, dtype: str | None) -> N:
     """The model in a precision: itself if it is in it, or if none is asked for; else a copy.
 
     Raises:
@@ -57,8 +65,8 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 
 
 def choose(
-    model: Model, dtype: str | None, sample: Sequence[Tokens], features: Sequence[Feature], budget: Budget
-) -> tuple[Model, dict[str, Any] | None]:
+    model: N, dtype: str | None, sample: Sequence[Tokens], features: Sequence[Feature], budget: Budget
+) -> tuple[N, dict[str, Any] | None]:
     """The model in the precision asked for, and for "auto" what the check found.
 
     "auto" is bfloat16 where the hardware multiplies it and every vector of every feature of the sample has a
@@ -73,8 +81,7 @@ def choose(
     if not sample:
         return model, {"chosen": "float32", "why": "there was no text to check bfloat16 on"}
     half = cast(model, "bfloat16")
-    with kept_memory():
-        exact, rounded = (cells(Workers(one), sample, features, budget) for one in (model, half))
+    exact, rounded = (cells(Replicas(one), sample, features, budget) for one in (model, half))
     cosines = {name: _cosines(exact[name], rounded[name]) for name in exact}
     passed = all((found >= LEAST_COSINE).all() for found in cosines.values())
     record = {
@@ -85,6 +92,23 @@ def choose(
         "mean_cosine": {name: _rounded(found.mean()) for name, found in cosines.items() if len(found)},
     }
     return (half if passed else model), record
+
+
+def settled(
+    model: N,
+    dtype: str | None,
+    first: Rows | None,
+    reader: Reader,
+    features: Sequence[Feature],
+    budget: Budget,
+) -> tuple[N, dict[str, Any] | None]:
+    """The model in the precision asked for; "auto" is checked on the first rows of a corpus, if it has any."""
+    sample = []
+    if dtype == "auto" and first is not None:
+        # One window of each text is enough, and what fails is found later.
+        read = replace(reader, on_error="row", long="cut").read(first.part(0, _SAMPLED))
+        sample = spread([row.tokens for row in read if row.tokens is not None], _SAMPLE)
+    return choose(model, dtype, sample, features, budget)
 
 
 def spread(texts: Sequence[Tokens], count: int) -> list[Tokens]:

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
+from layerscope.engine.ahead import ahead
+from layerscope.engine.cells import NOT_FINITE, Cells, cells, check_features, values
+from layerscope.engine.reader import Reader, block_tokens
+from layerscope.engine.replicas import Replicas, batch_tokens
+from layerscope.engine.vectors import Passed, nothing
 from layerscope.errors import AlignmentError, ModelError
-from layerscope.extraction.ahead import ahead
-from layerscope.extraction.cells import NOT_FINITE, Cells, check_features, values
-from layerscope.extraction.job import batch_tokens
-from layerscope.extraction.maker import Maker
-from layerscope.extraction.table import Columns
-from layerscope.extraction.vectors import Passed, nothing
-from layerscope.extraction.workers import Workers
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import Array
@@ -25,7 +22,7 @@ from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
     from layerscope.corpus.rows import Rows
-    from layerscope.model import Model
+    from layerscope.network.network import Network
 
 # Rows that a corpus is read in.
 ROWS = 4096
@@ -73,11 +70,10 @@ class Streamed:
 
 
 def stream(
-    model: Model,
+    model: Network,
     rows: Iterable[Rows],
     features: Sequence[Feature],
     *,
-    has_pairs: bool = False,
     long: str = "window",
     passed: Passed = nothing,
 ) -> Iterator[Streamed]:
@@ -87,7 +83,6 @@ def stream(
         model: what computes them.
         rows: of a corpus; texts may also be `Tokens`, with words of one's own.
         features: what to compute.
-        has_pairs: whether the rows have pairs.
         long: what to do with texts longer than the context window: "window", "cut" or "error".
         passed: called with the numbers of texts and tokens after each batch.
 
@@ -96,9 +91,9 @@ def stream(
         ModelError: the model does not give these features.
     """
     check_features(model, features)
-    columns = Columns.of(model, features, pa.schema([]), has_pairs, "float32")
-    maker = Maker(Workers(model), columns, long, "raise", Budget(batch_tokens(model)))
-    with ahead((block for part in rows for block in maker.blocks(part)), _WAITING) as blocks:
+    reader = Reader(model, long, "raise", block_tokens(model, features))
+    replicas, budget = Replicas(model), Budget(batch_tokens(model))
+    with ahead((block for part in rows for block in reader.blocks(part)), _WAITING) as blocks:
         for block in blocks:
-            tokens = [one.tokens for one in block.read if one.tokens is not None]
-            yield Streamed(block.rows, tokens, maker.cells(block.read, passed))
+            made = cells(replicas, block.tokens, features, budget, passed)
+            yield Streamed(block.rows, block.tokens, made)

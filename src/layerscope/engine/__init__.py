@@ -1,0 +1,1 @@
+"""From many texts to their vectors in memory."""
