@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from layerscope.arguments import checked
+from layerscope.errors import ModelError
 from layerscope.head import Head
 from layerscope.network.network import Network
 from layerscope.network.notes import notes
@@ -53,6 +54,8 @@ class Description(Result):
         dtype, device: how its weights are held.
         head: the modules of its heads, None if it is bare.
         heads: what each head is for, as transformers names it, and its labels.
+        blocks: the module of each block in order, of an encoder-decoder the encoder's and then the decoder's; those
+            that are found.
         components: the parts in order, each with `part` "body" or "head".
         tensors: every parameter tensor, tied ones once, component by component.
         tied: pairs of parameter names that are one tensor.
@@ -76,6 +79,7 @@ class Description(Result):
     device: str
     head: str | None
     heads: tuple[str, ...]
+    blocks: tuple[str, ...]
     components: tuple[Component, ...]
     tensors: tuple[Parameter, ...]
     tied: tuple[tuple[str, str], ...]
@@ -172,6 +176,7 @@ def describe(model: Network) -> Description:
         device=str(parameter.device),
         head=None if not model.heads else _head_name(inner, output),
         heads=tuple(_of_head(head) for head in model.heads),
+        blocks=_blocks(model),
         components=components,
         tensors=tensors,
         tied=_tied(hf),
@@ -181,6 +186,15 @@ def describe(model: Network) -> Description:
         weights=model.source.checksums(),
         notes=notes(model),
     )
+
+
+def _blocks(model: Network) -> tuple[str, ...]:
+    sides = ("encoder", "decoder") if model.is_encoder_decoder else ("encoder",)
+    try:
+        found = [block for side in sides for block in model.blocks(side)]
+    except ModelError:  # it cannot be read, which the notes say
+        return ()
+    return tuple(dict.fromkeys(block.module for block in found if block is not None))
 
 
 def _of_head(head: Head) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from layerscope.errors import ModelError
 from layerscope.network.batching import ALONE
+from layerscope.network.blocks import Block, find_blocks
 from layerscope.network.capture import evaluation
 from layerscope.network.limits import Limits, limits
 from layerscope.network.parts import Parts
@@ -22,6 +23,7 @@ class Found:
     sites: dict[bool, Sites] = field(default_factory=dict)
     traits: Traits | None = None
     limits: Limits | None = None
+    blocks: dict[str, tuple[Block | None, ...]] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +49,20 @@ class Network(Parts):
                     return found
                 self._found.sites[attention] = found
             return self._found.sites[attention]
+
+    def blocks(self, side: str = "encoder") -> tuple[Block | None, ...]:
+        """The module of each block in order, of an encoder-decoder those of one side; None for one that is not found.
+
+        Block k of this tuple is layer k + 1. See `find_blocks`.
+
+        Args:
+            side: "encoder", or "decoder" for an encoder-decoder's decoder.
+        """
+        with self.lock:
+            if self._found.blocks is None:
+                with evaluation(self.hf):
+                    self._found.blocks = find_blocks(self, self.sites())
+            return self._found.blocks["hidden_states" if side == "encoder" else "decoder_hidden_states"]
 
     @property
     def traits(self) -> Traits:

@@ -15,6 +15,7 @@ import torch
 
 from layerscope.errors import ModelError
 from layerscope.network.batching import Item
+from layerscope.network.blocks import Block
 from layerscope.network.capture import (
     Path,
     Side,
@@ -28,9 +29,6 @@ from layerscope.network.capture import (
 from layerscope.network.inputs import network_inputs
 from layerscope.network.network import Network
 from layerscope.network.outputs import named
-
-# What keeps the blocks of a network in their order.
-_LISTS = (torch.nn.ModuleList, torch.nn.Sequential)
 
 
 class Unembedding:
@@ -97,12 +95,12 @@ def passed(model: Network, item: Item) -> Passed:
     if item.target is not None:
         name, depth = "decoder_hidden_states", model.num_decoder_layers
     with model.lock, evaluation(model.hf):
-        sites = model.sites()
-        ends = [sites[name, number] for number in (depth - 1, depth)]
-        if any(site.is_reported or site.stream is not None for site in ends):
+        last = model.sites()[name, depth]
+        block = model.blocks("encoder" if item.target is None else "decoder")[-1]
+        if block is None or last.is_reported or last.stream is not None:
             raise _not_found(model)
         inputs = network_inputs(model, [item])
-        recording = _Recording(model.hf, *ends)
+        recording = _Recording(block, last, item.length)
         with watch(model.hf, None, recording.see):
             output = call(model.hf, inputs)
     if recording.site is None or recording.final is None:
@@ -116,22 +114,17 @@ def _not_found(model: Network) -> ModelError:
 
 
 class _Recording:
-    """Of one watched pass: where the last block's output passes, and what was called before, up to it.
+    """Of one watched pass: where the last block's output passes, and what was called before, up to it."""
 
-    The last block is the first module in a list of modules that the state of the layer before it goes into.
-    """
-
-    def __init__(self, hf: Any, previous: Site, last: Site) -> None:
+    def __init__(self, last_block: Block, last: Site, length: int) -> None:
         self.site: Site | None = None
         self.before: dict[str, list[Any]] = {}
         self.block: torch.Tensor
         self.final: torch.Tensor | None = None
-        self._hf = hf
-        self._previous = previous
+        self._last_block = last_block
         self._last = last
-        self._state: torch.Tensor | None = None
+        self._length = length
         self._nan: dict[tuple[torch.Size, torch.dtype, torch.device], torch.Tensor] = {}
-        self._entered: tuple[str, int] | None = None
         # For each call that has not ended, and for the pass itself, the calls that it made and that have.
         self._ended: list[list[tuple[str, Any]]] = [[]]
 
@@ -140,16 +133,12 @@ class _Recording:
             self.final = dict(tensors(value)).get(self._last.path)
         if self.site is not None:
             return
-        if _is_at(self._previous, module, number, side):
-            self._state = dict(tensors(value))[self._previous.path]
         if side == "in":
             self._ended.append([])
-            if self._entered is None and self._is_listed(module) and self._carries_state(value):
-                self._entered = (module, number)
             return
         self._ended.pop()
         self._ended[-1].append((module, _changed(value, self._to_nan)))
-        if (module, number) == self._entered:
+        if Block(module, number) == self._last_block:
             self._end(module, number, value)
 
     def _to_nan(self, _path: Path, tensor: torch.Tensor) -> torch.Tensor:
@@ -161,21 +150,10 @@ class _Recording:
             self._nan[alike] = torch.full_like(tensor, torch.nan)
         return self._nan[alike]
 
-    def _is_listed(self, module: str) -> bool:
-        parent, _, name = module.rpartition(".")
-        return bool(name) and isinstance(self._hf.get_submodule(parent), _LISTS)
-
-    def _carries_state(self, value: Any) -> bool:
-        state = self._state
-        return state is not None and any(
-            one.shape == state.shape and torch.equal(one, state) for _, one in tensors(value)
-        )
-
     def _end(self, module: str, number: int, value: Any) -> None:
         """The last block was left: what is then still going on are the modules that it lies in."""
-        assert self._state is not None
-        shape = self._state.shape
-        found = next(((path, one) for path, one in tensors(value) if one.shape == shape), None)
+        states = ((path, one) for path, one in tensors(value) if one.ndim == 3)
+        found = next(((path, one) for path, one in states if one.shape[:2] == (1, self._length)), None)
         if found is None:
             return
         path, self.block = found

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -169,10 +170,19 @@ def _with_blocks(model: Model, blocks: int) -> Any:
         except (ValueError, IndexError, TypeError, AttributeError):
             return None
     weights = base.state_dict()
-    if not network.state_dict().keys() <= weights.keys():
+    if not network.state_dict().keys() <= _without_blocks(model, weights, blocks):
         return None
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
     return network.eval()
+
+
+def _without_blocks(model: Model, names: Iterable[str], blocks: int) -> set[str]:
+    """The names of a network's parameters without those of the blocks behind the first ones."""
+    modules = [block.module for block in model.blocks() if block is not None]
+    prefix = next(name for name, module in model.hf.named_modules() if module is model.hf.base_model)
+    left = {one.removeprefix(f"{prefix}.") for one in modules[:blocks]}
+    later = {one.removeprefix(f"{prefix}.") for one in modules[blocks:]} - left
+    return {name for name in names if not any(name.startswith(f"{one}.") for one in later)}
 
 
 def _is_by_layer(value: Any, num_layers: int) -> bool:

@@ -108,6 +108,9 @@ def description(description: Description) -> RenderableType:
         "revision": description.revision,
         "architecture": f"{description.architecture} ({description.family}, {description.kind})",
         "layers": f"{description.num_layers}{heads}, hidden size {description.hidden_size}",
+        "blocks": " to ".join(dict.fromkeys((description.blocks[0], description.blocks[-1])))
+        if description.blocks
+        else None,
         "vocabulary": f"{description.vocab_size:,}",
         "context window": f"{window:,} tokens" if window else "no limit",
         "head": f"{description.head}: {'; '.join(description.heads)}" if description.heads else "none",

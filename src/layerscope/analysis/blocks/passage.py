@@ -44,30 +44,21 @@ class Passage:
 def passage(model: Model, tokens: Tokens, layer: int, kinds: Sequence[Kind]) -> Passage:
     """Run the network up to the hidden states of a layer, and keep what its block shows.
 
-    The block is the first module of one of these kinds that is entered once the hidden states of the layer
-    before are there.
-
     Raises:
-        ModelError: there is none.
+        ModelError: the block of the layer is, and has in it, no module of one of these kinds.
     """
     hf = model.hf
-    blocks = {name: kind for kind in kinds for name, module in hf.named_modules() if kind.fits(module)}
     wanted = _wanted(model, layer)
-    if not blocks:
-        raise _unknown(model, layer, wanted["attention"], kinds)
+    block, kind = _block(model, layer, kinds)
     reported: dict[str, Array] = {}
-    block: str | None = None
     passed: dict[tuple[str, Side], list[Array]] = {}
     given: dict[str, Any] = {}
 
     def see(name: str, call: int, side: Side, value: Any) -> None:
-        nonlocal block
         for what, site in wanted.items():
             if (name, call, side) == (site.module, site.call, site.side):
                 reported[what] = _array(dict(tensors(value))[site.path])
-        if block is None and "before" in reported and side == "in" and name in blocks:
-            block = name
-        if block is not None and f"{name}.".startswith(f"{block}."):
+        if "before" in reported and f"{name}.".startswith(f"{block}."):
             part = name.removeprefix(block).removeprefix(".")
             first = next((tensor for _, tensor in tensors(value)), None)
             if first is not None and first.is_floating_point():
@@ -80,15 +71,15 @@ def passage(model: Model, tokens: Tokens, layer: int, kinds: Sequence[Kind]) -> 
         stack.enter_context(recording_attention(hf))
         inputs = inputs_of(model, tokens) | {"output_attentions": True}
         observe(hf, inputs, see, until=wanted["after"])
-    if block is None or wanted.keys() - reported.keys():
-        raise _unknown(model, layer, wanted["attention"], kinds)
+    if wanted.keys() - reported.keys():
+        raise _unknown(model, layer, block, kinds)
     _refuse_other_tokens(model, layer, len(tokens), reported)
     after = wanted["after"].module
     is_own = f"{after}.".startswith(f"{block}.")
     return Passage(
         name=block,
         seen=Seen(
-            kind=blocks[block],
+            kind=kind,
             block=hf.get_submodule(block),
             config=model.config,
             states=reported["before"],
@@ -116,6 +107,18 @@ def _wanted(model: Model, layer: int) -> dict[str, Site]:
     return {what: sites[key] for what, key in keys.items()}
 
 
+def _block(model: Model, layer: int, kinds: Sequence[Kind]) -> tuple[str, Kind]:
+    """The block of a layer, or the module in it, that is of one of these kinds: its name, and which kind."""
+    found = model.blocks()[layer - 1]
+    if found is None:
+        raise ModelError(f"Layer {layer} of {model.name} cannot be followed: its block is not found.")
+    for name, module in model.hf.get_submodule(found.module).named_modules(prefix=found.module):
+        for kind in kinds:
+            if kind.fits(module):
+                return name, kind
+    raise _unknown(model, layer, found.module, kinds)
+
+
 def _refuse_other_tokens(model: Model, layer: int, count: int, reported: Mapping[str, Array]) -> None:
     """Raise if a model puts vectors of its own among those of the text."""
     states, keys = len(reported["before"]), reported["attention"].shape[-1]
@@ -131,9 +134,9 @@ def _array(tensor: torch.Tensor) -> Array:
     return np.array(as_array(tensor[0]))
 
 
-def _unknown(model: Model, layer: int, attention: Site, kinds: Sequence[Kind]) -> ModelError:
+def _unknown(model: Model, layer: int, name: str, kinds: Sequence[Kind]) -> ModelError:
     """Why the block of a layer is none of the known kinds: adapters around its parts, or other parts."""
-    block = _around(model.hf, attention)
+    block = model.hf.get_submodule(name)
     start = f"Layer {layer} of {model.name} ({type(block).__name__})"
     parts, foreign = _within_foreign(block)
     differences = {kind.name: kind.differences(parts) for kind in kinds}
@@ -162,20 +165,6 @@ def _within_foreign(block: torch.nn.Module) -> tuple[frozenset[str], dict[str, t
             foreign[name] = module
     inner = {name for name in parts_of(block) if any(name.startswith(f"{outer}.") for outer in foreign)}
     return frozenset(parts_of(block) - inner | foreign.keys()), foreign
-
-
-def _around(hf: Any, attention: Site) -> torch.nn.Module:
-    """The block that an attention lies in: what the outermost list of modules around it holds."""
-    parts = attention.module.split(".")
-    names = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    listed = (one for one in names if isinstance(_parent(hf, one), torch.nn.ModuleList))
-    block: torch.nn.Module = hf.get_submodule(next(listed, attention.module))
-    return block
-
-
-def _parent(hf: Any, name: str) -> torch.nn.Module:
-    found: torch.nn.Module = hf.get_submodule(name.rpartition(".")[0])
-    return found
 
 
 def _package(module: torch.nn.Module) -> str:
