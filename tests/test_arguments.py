@@ -120,6 +120,9 @@ CALLS = {
     "Trace.attention": lambda t: (t["trace"].attention, {}),
     "Trace.pool": lambda t: (t["trace"].pool, {}),
     "Trace.feature": lambda t: (t["trace"].feature, {"feature": "mean@1"}),
+    "Trace.save": lambda t: (t["trace"].save, {"path": t["folder"] / "trace.safetensors"}),
+    "open_trace": lambda t: (ls.open_trace, {"path": t["trace"].save(t["folder"] / "t.safetensors")}),
+    "cosine": lambda t: (ls.cosine, {"a": [1.0, 2.0], "b": [[1.0, 2.0]]}),
     "Trace.vector": lambda t: (t["trace"].vector, {"what": "bank"}),
     "Trace.word_vectors": lambda t: (t["trace"].word_vectors, {}),
     "Tokens.find": lambda t: (t["tokens"].find, {"what": "bank"}),
@@ -156,7 +159,13 @@ CALLS = {
 }
 
 # A name with half of a pair of surrogates is that of no file; what torch makes of a device or a dtype is its own.
-LEFT_OUT = {("extract", "out"), ("head_search", "source"), ("load", "dtype"), ("load", "device")}
+LEFT_OUT = {
+    ("extract", "out"),
+    ("Trace.save", "path"),
+    ("head_search", "source"),
+    ("load", "dtype"),
+    ("load", "device"),
+}
 
 
 @pytest.mark.parametrize("name", CALLS)

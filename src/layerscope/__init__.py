@@ -52,8 +52,10 @@ if TYPE_CHECKING:
     from layerscope.loading.checkpoint import load as load
     from layerscope.loading.checkpoint import wrap as wrap
     from layerscope.model import Model as Model
+    from layerscope.opened import open_trace as open_trace
     from layerscope.probing.layer_features import LayerFeatures as LayerFeatures
     from layerscope.probing.sweep import sweep as sweep
+    from layerscope.reduce.cosine import cosine as cosine
     from layerscope.reduce.feature import Feature as Feature
     from layerscope.reduce.pooling import pooling as pooling
     from layerscope.reduce.pooling import weighting as weighting
@@ -69,6 +71,8 @@ _HOMES = {
     "Tokens": "text.tokens",
     "Span": "text.tokens",
     "Trace": "trace",
+    "open_trace": "opened",
+    "cosine": "reduce.cosine",
     "pooling": "reduce.pooling",
     "weighting": "reduce.pooling",
     "Feature": "reduce.feature",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope import archive
 from layerscope.arguments import checked
-from layerscope.errors import InputError, ModelError, NotFoundError, unknown
+from layerscope.errors import InputError, ModelError, NotFoundError, brief, unknown
 from layerscope.head import Head
 from layerscope.reduce.attention import merge, one_head, units
 from layerscope.reduce.cosine import cosine_of_pairs
@@ -18,6 +20,7 @@ from layerscope.reduce.layers import listed, resolve_layer
 from layerscope.reduce.pooling import POOLER, UNPOOLED, WHOLE_TEXT, Array, pool
 from layerscope.result import Result
 from layerscope.shown import counted, last_part
+from layerscope.text.saved import written
 from layerscope.text.tokens import Span, Tokens
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ OF_WINDOWS = (
     "The text passed in {} overlapping windows, each with its own {}, so there is none of the whole text. "
     "Pool by 'mean', or run with long='cut'."
 )
+
+# What a saved trace says that it is.
+FORMAT = "layerscope trace"
 
 # For each side of the network: the output, and which tokens are its queries and its keys.
 _SIDES = {
@@ -264,22 +270,44 @@ class Trace(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, the arrays as lists; `save` writes them faster and smaller."""
-        target = None if self.target is None else self.target.to_dict()
+        return {
+            **self._about(),
+            "tokens": self.tokens.to_dict(),
+            "target": None if self.target is None else self.target.to_dict(),
+            "heads": [head.kind for head in self.heads],
+            "labels": list(self.labels),
+            "outputs": {name: array.tolist() for name, array in self.outputs.items()},
+        }
+
+    def _about(self) -> dict[str, Any]:
+        """What is said of the arrays, as plain values."""
         return {
             "model": self.model,
             "kind": self.kind,
             "num_layers": self.num_layers,
             "num_decoder_layers": self.num_decoder_layers,
-            **self.tokens.to_dict(),
-            "target": target,
             "layers": list(self.layers),
             "decoder_layers": list(self.decoder_layers),
-            "heads": [head.kind for head in self.heads],
-            "labels": list(self.labels),
             "windows": [list(window) for window in self.windows],
             "attention_layers": {name: list(layers) for name, layers in self.attention_layers.items()},
-            "outputs": {name: array.tolist() for name, array in self.outputs.items()},
         }
+
+    def save(self, path: str | Path) -> Path:
+        """Write it into one safetensors file, which `layerscope.open_trace` reads back without the model or torch.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        if not isinstance(path, str | Path) or not str(path):
+            raise InputError(f"path is the file to write; not {brief(path)}.")
+        about, arrays = self._about(), {f"outputs.{name}": array for name, array in self.outputs.items()}
+        for side, tokens in (("tokens", self.tokens), ("target", self.target)):
+            about[side] = None
+            if tokens is not None:
+                about[side], own = written(tokens)
+                arrays |= {f"{side}.{name}": array for name, array in own.items()}
+        about["heads"] = [asdict(head) for head in self.heads]
+        return archive.write(path, FORMAT, about | {"missing": dict(self.missing)}, arrays)
 
     @checked
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -135,7 +135,7 @@ def maximum(states: Array, tokens: Tokens) -> Array:
 def cls(count: int, tokens: Tokens) -> Array:
     """The classification token that the template put in; never just the first token."""
     if tokens.cls_index is None or tokens.cls_index >= count:
-        name = type(tokens.vocabulary.tokenizer).__name__
+        name = tokens.vocabulary.name
         raise ModelError(
             f"Pooling 'cls' needs a classification token such as [CLS]; this tokenizer ({name}) puts none in. "
             "Use 'last' or 'mean'."

@@ -33,6 +33,11 @@ class Vocabulary:
         }
         self._known: dict[int, tuple[str, bytes | None]] = {}
 
+    @property
+    def name(self) -> str:
+        """What the tokenizer is called."""
+        return type(self.tokenizer).__name__
+
     def strings(self, ids: Iterable[int]) -> tuple[str, ...]:
         """Each token as people read it: " ghost", "##word", "<0xF0>"."""
         return tuple(self._look_up(int(index))[0] for index in ids)
