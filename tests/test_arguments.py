@@ -122,6 +122,7 @@ CALLS = {
     "Trace.feature": lambda t: (t["trace"].feature, {"feature": "mean@1"}),
     "Trace.save": lambda t: (t["trace"].save, {"path": t["folder"] / "trace.safetensors"}),
     "open_trace": lambda t: (ls.open_trace, {"path": t["trace"].save(t["folder"] / "t.safetensors")}),
+    "plot_activations": lambda t: (ls.algebra.plot_activations, {}),
     "cosine": lambda t: (ls.cosine, {"a": [1.0, 2.0], "b": [[1.0, 2.0]]}),
     "Trace.vector": lambda t: (t["trace"].vector, {"what": "bank"}),
     "Trace.word_vectors": lambda t: (t["trace"].word_vectors, {}),

@@ -3,6 +3,7 @@ import pytest
 import torch
 from transformers.activations import ACT2FN
 
+import layerscope as ls
 from layerscope.algebra import ACTIVATIONS, activation
 from layerscope.errors import InputError
 
@@ -31,3 +32,18 @@ def test_exact_gelu_is_not_its_approximation():
 def test_an_unknown_name():
     with pytest.raises(InputError, match="Unknown activation 'gellu'; known: .*Did you mean 'gelu'"):
         activation("gellu")
+
+
+def test_they_are_drawn():
+    ax = ls.algebra.plot_activations()
+    assert [line.get_label() for line in ax.lines] == ["relu", "gelu", "silu", "sigmoid", "tanh"]
+    x, y = ax.lines[1].get_data()
+    np.testing.assert_allclose(y, torch.nn.functional.gelu(torch.from_numpy(x)).numpy(), atol=1e-9)
+    assert ls.algebra.plot_activations(ax, names=["relu2"]) is ax
+    for wrong, message in (
+        ({"names": ["rely"]}, "'rely'.*relu"),
+        ({"low": 2.0, "high": 1.0}, "the lower first"),
+        ({"names": []}, "at least one"),
+    ):
+        with pytest.raises(InputError, match=message):
+            ls.algebra.plot_activations(**wrong)

@@ -16,6 +16,7 @@ array([[1.  , 0.  , 0.  , 0.  ],
 
 from layerscope.algebra.activations import ACTIVATIONS as ACTIVATIONS
 from layerscope.algebra.activations import activation as activation
+from layerscope.algebra.activations import plot_activations as plot_activations
 from layerscope.algebra.attention import Attention as Attention
 from layerscope.algebra.attention import attention_scores as attention_scores
 from layerscope.algebra.attention import causal_mask as causal_mask

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from layerscope.algebra.linear import Array
-from layerscope.errors import unknown
+from layerscope.arguments import checked
+from layerscope.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Activation = Callable[[Array], Array]
 
@@ -55,6 +60,41 @@ def gelu_tanh(x: Array) -> Array:
 def gelu_quick(x: Array) -> Array:
     """GELU with Φ approximated by a sigmoid: x · sigmoid(1.702 x)."""
     return np.asarray(x * sigmoid(1.702 * x))
+
+
+@checked
+def plot_activations(
+    ax: Axes | None = None,
+    *,
+    names: Sequence[str] = ("relu", "gelu", "silu", "sigmoid", "tanh"),
+    low: float = -4.0,
+    high: float = 4.0,
+) -> Axes:
+    """Activation functions as curves.
+
+    Args:
+        ax: where to draw; a new figure if left out.
+        names: which of `ACTIVATIONS`.
+        low, high: between which x.
+
+    Raises:
+        InputError: an unknown name, or a range that is none.
+
+    >>> import layerscope as ls
+    >>> ls.algebra.plot_activations(names=["relu", "silu"]).get_xlabel()
+    'x'
+    """
+    import pandas as pd
+
+    from layerscope.plots.curves import curves
+
+    if not -math.inf < low < high < math.inf:
+        raise InputError(f"low and high are two numbers, the lower first; not {low} and {high}.")
+    x = np.linspace(float(low), float(high), 401)
+    lines = {name: pd.Series(activation(name)(x), index=x) for name in names}
+    if not lines:
+        raise InputError("Name at least one activation.")
+    return curves(lines, title="Activation functions", xlabel="x", ylabel="f(x)", marker=None, ax=ax)
 
 
 # numpy has no error function.

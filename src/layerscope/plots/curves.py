@@ -22,6 +22,7 @@ def curves(
     xlabel: str,
     ylabel: str,
     bands: Mapping[str, tuple[pd.Series, pd.Series]] | None = None,
+    marker: str | None = "o",
     ax: Axes | None = None,
 ) -> Axes:
     """A line for each named series over its index, such as layers; where a value is NaN it has a gap.
@@ -30,13 +31,14 @@ def curves(
         lines: the series, by the names that the legend says; their indices may differ.
         title, xlabel, ylabel: what is drawn.
         bands: for some of the names the lower and the upper end of an interval, shaded.
+        marker: what stands at each value; None for a line alone.
         ax: where to draw; a new figure if left out.
     """
     if ax is None:
         ax = axes(_WIDTH, _HEIGHT)
     colours = seaborn().color_palette(PALETTE, len(lines))
     for colour, (name, values) in zip(colours, lines.items(), strict=True):
-        ax.plot(values.index, values.to_numpy(), color=colour, marker="o", markersize=4, label=name)
+        ax.plot(values.index, values.to_numpy(), color=colour, marker=marker, markersize=4, label=name)
     for colour, name in zip(colours, lines, strict=True):
         if bands and name in bands:
             low, high = bands[name]
