@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from layerscope.arguments import checked
+from layerscope.arguments import check_count, checked
 from layerscope.corpus.columnar import from_arrow, from_parquet
 from layerscope.corpus.columns import Source, Used, choose
 from layerscope.corpus.delimited import from_delimited
@@ -15,6 +15,7 @@ from layerscope.corpus.finding import find
 from layerscope.corpus.json_files import from_json
 from layerscope.corpus.lines import SEGMENTS, from_text
 from layerscope.corpus.memory import from_memory
+from layerscope.corpus.narrowed import narrowed
 from layerscope.corpus.rows import Rows, in_ranges
 from layerscope.errors import InputError, unknown
 
@@ -37,14 +38,15 @@ class Corpus:
     Nothing but its first rows is read before `chunks`.
     """
 
-    def __init__(self, source: Source, used: Used) -> None:
+    def __init__(self, source: Source, used: Used, asked: Mapping[str, Any]) -> None:
         self.name: str = source.name  # what it is, for messages: "a list", "reviews.csv"
         self.schema: pa.Schema = source.schema(used)  # of `Rows.kept`
         self.count: int | None = source.count  # number of rows, where it is known without reading
         self.text = used.text  # the column of texts, None where the rows are the texts
         self.has_pairs: bool = source.has_pairs or used.pair is not None
         self.is_once = source.is_once  # whether it can be read only once
-        self._source = source
+        self.asked = asked  # the arguments of `open_corpus` beside the source
+        self.source = source
         self._used = used
         self._is_spent = False
 
@@ -64,7 +66,7 @@ class Corpus:
                 f"This corpus, {self.name}, can be read only once, and was; give a list or a file to read it again."
             )
         self._is_spent = self.is_once
-        return in_ranges(self._source.read(self._used, start, size), size)
+        return in_ranges(self.source.read(self._used, start, size), size)
 
 
 @checked
@@ -76,19 +78,28 @@ def open_corpus(
     id: str | None = None,
     keep: Sequence[str] = (),
     segment: str = "line",
+    limit: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
 ) -> Corpus:
     """A corpus from what holds texts, in memory or in files.
+
+    Whatever reads a corpus takes one that was opened, so that it is here that one takes some of its rows.
 
     Args:
         source: a list, array, Series, iterator of texts, of pairs of texts or of dicts; a table of pandas,
             polars, pyarrow or datasets; or files: a path, a folder, a glob, an address such as s3://…, "-"
-            for standard input, a list of `Path`s, or `Files`. A list of strings is one of texts.
+            for standard input, a list of `Path`s, or `Files`. A list of strings is one of texts. Or a corpus: its
+            columns stay what they are unless others are named, and what is kept is kept beside.
         text: the column of texts; without it the only column, the only one of strings, or "text".
             Of standard input it says that it holds JSON lines.
         pair: the column of second texts.
         id: a column to keep, put first.
         keep: further columns to keep. Text files have the columns file and line.
         segment: what a row is in text files: a "line", a "paragraph" (blank lines divide) or a "document".
+        limit: so many rows at most, the first ones.
+        sample: so many rows (of the first `limit`), chosen at random, in their order.
+        seed: of the sample.
 
     Raises:
         InputError: nothing that can be read, or names of columns that do not fit; the message says what would.
@@ -100,6 +111,13 @@ def open_corpus(
     """
     if segment not in SEGMENTS:
         raise unknown("segment", segment, SEGMENTS)
+    for name, number in (("limit", limit), ("sample", sample)):
+        if number is not None:
+            check_count(name, number)
+    asked: dict[str, Any] = {"text": text, "pair": pair, "id": id, "keep": keep, "segment": segment}
+    asked |= {"limit": limit, "sample": sample, "seed": seed}
+    if isinstance(source, Corpus):
+        return _again(source, asked)
     names = _names(source)
     files = None if names is None else find(names, isinstance(source, str))
     opened = from_memory(source) if files is None else _from_files(files, text, segment)
@@ -107,7 +125,23 @@ def open_corpus(
         _refuse_folders(files, opened, (text, pair, id, *keep))
     if segment != "line" and names is None:
         raise InputError(f"segment={segment!r} is for text files; {opened.name} has rows of its own.")
-    return Corpus(opened, choose(opened, text, pair, id, keep))
+    used = choose(opened, text, pair, id, keep)
+    return Corpus(narrowed(opened, limit, sample, seed), used, asked | {"keep": list(keep)})
+
+
+def _again(corpus: Corpus, asked: Mapping[str, Any]) -> Corpus:
+    """An opened corpus with what is asked of it now."""
+    if asked["segment"] not in ("line", corpus.asked["segment"]):
+        raise InputError(
+            f"{corpus.name} is opened already, in {corpus.asked['segment']}s: leave segment= out."
+        )
+    merged = {name: was if asked[name] is None else asked[name] for name, was in corpus.asked.items()}
+    keep = list(dict.fromkeys([*corpus.asked["keep"], *asked["keep"]]))
+    merged |= {"keep": [name for name in keep if name != merged["id"]], "segment": corpus.asked["segment"]}
+    merged["seed"] = corpus.asked["seed"] if asked["sample"] is None else asked["seed"]
+    source = narrowed(corpus.source, asked["limit"], asked["sample"], asked["seed"])
+    used = choose(source, *(merged[name] for name in ("text", "pair", "id", "keep")))
+    return Corpus(source, used, merged)
 
 
 def _names(source: Any) -> tuple[str, ...] | None:

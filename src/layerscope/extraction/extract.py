@@ -95,10 +95,10 @@ def extract(
         raise unknown("engine", engine, ENGINES)
     if address is not None and engine != "ray":
         raise InputError("address= names a Ray cluster; give engine='ray' with it.")
-    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "segment": segment}
+    corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep or (), segment=segment)
     asked = Settings.of(
         features,
-        columns,
+        corpus.asked,
         dtype=dtype,
         column_dtype=column_dtype,
         long=long,
@@ -107,7 +107,6 @@ def extract(
         batch_tokens=batch_tokens,
     )
     make = _engine(engine, address, model)
-    corpus = open_corpus(source, text=text, pair=pair, id=id, keep=keep or (), segment=segment)
     folder = Folder.at(out)
     with folder.locked():
         before = folder.read_manifest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class Settings:
         on_error: what to do with rows that fail.
         part_rows: rows a part, None to choose.
         batch_tokens: tokens a batch, None to choose.
-        columns: the columns of the corpus that were named: text, pair, id, keep, segment.
+        columns: how the corpus was opened: text, pair, id, keep, segment, limit, sample, seed.
     """
 
     features: tuple[Feature, ...]
@@ -54,13 +54,13 @@ class Settings:
     on_error: str
     part_rows: int | None
     batch_tokens: int | None
-    columns: dict[str, Any]
+    columns: Mapping[str, Any]
 
     @classmethod
     def of(
         cls,
         features: str | Feature | Sequence[str | Feature],
-        columns: dict[str, Any],
+        columns: Mapping[str, Any],
         *,
         dtype: str | None = None,
         column_dtype: str = "float32",
@@ -179,7 +179,7 @@ def _decided(model: Model, maker: Maker, settings: Settings, rows: int) -> dict[
             "context_window": model.context_window,
             "overlap": f"1/{OVERLAP}",
         },
-        "corpus": settings.columns,
+        "corpus": dict(settings.columns),
         "schema": {field.name: str(field.type) for field in columns.schema},
         "on_error": settings.on_error,
         "part_rows": rows,

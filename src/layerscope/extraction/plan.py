@@ -146,11 +146,10 @@ def plan(
             raise InputError(f"{name} is a number above zero, not {number!r}.")
     if source is None and (tokens is None or rate is None):
         raise InputError("Give a corpus, or tokens= and rate= for one that is not here.")
-    columns = {"text": text, "pair": pair, "id": id, "keep": list(keep or ()), "segment": segment}
-    asked = Settings.of(features, columns, dtype=dtype, column_dtype=column_dtype, long=long)
     corpus = open_corpus(
         [] if source is None else source, text=text, pair=pair, id=id, keep=keep or (), segment=segment
     )
+    asked = Settings.of(features, corpus.asked, dtype=dtype, column_dtype=column_dtype, long=long)
     chunks = corpus.chunks(_CHUNK)
     first = list(islice(chunks, 4))
     maker, _ = prepared(model, corpus, first[0] if first else None, asked, batch_tokens(model))
