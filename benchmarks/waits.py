@@ -116,7 +116,7 @@ def starting(rounds):
     mistakes = {
         "a mistyped model": command("look", "a", "--model", "./nope", code=2),
         "a mistyped file": command("drift", "no.csv", code=2),
-        "a layer that is not there": command("look", "a", "--layers", "9", code=2),
+        "a layer that is not there": command("look", "a", "--layer", "9", code=2),
     }
     return {
         f"look / {IMPORTS}": in_turn(look, imports, rounds) | {"at_most": 1.5},

@@ -9,7 +9,6 @@ import pytest
 import layerscope as ls
 from layerscope.corpus.conllu import Sentence
 from layerscope.errors import InputError, LayerscopeError
-from layerscope.probing.export import export
 
 TEXT, TEXTS = "the bank", ["the bank of a river", "a bank", "the bank is new", "no bank here"]
 SENTENCE = Sentence(
@@ -103,7 +102,7 @@ CALLS = {
         ls.sweep,
         {"model": t["model"], "texts": TEXTS, "labels": list("aabb"), "features": "mean@1", "cv": 2},
     ),
-    "export": lambda t: (export, {"model": t["model"], "out": t["folder"] / "exported"}),
+    "export": lambda t: (ls.export, {"model": t["model"], "out": t["folder"] / "exported"}),
     "load": lambda t: (ls.load, {"checkpoint": "./nowhere"}),
     "wrap": lambda t: (ls.wrap, {"hf": t["model"].hf, "tokenizer": t["model"].tokenizer}),
     "tokenize": lambda t: (t["model"].tokenize, {"text": TEXT}),

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from layerscope.loading.checkpoint import wrap as wrap
     from layerscope.model import Model as Model
     from layerscope.opened import open_trace as open_trace
+    from layerscope.probing.export import export as export
     from layerscope.probing.layer_features import LayerFeatures as LayerFeatures
     from layerscope.probing.sweep import sweep as sweep
     from layerscope.reduce.cosine import cosine as cosine
@@ -96,6 +97,7 @@ _HOMES = {
     "FeatureMap": "extraction.mapping",
     "plan": "extraction.plan",
     "sweep": "probing.sweep",
+    "export": "probing.export",
     "LayerFeatures": "probing.layer_features",
     "algebra": "algebra",
     "samples": "samples",

@@ -49,7 +49,7 @@ def test_look(command):
     assert (code, err) == (0, "")
     for part in ("Tokens", "What each word attends to most", "Length of the vectors"):
         assert part in out
-    code, out, _ = command("look", SENTENCE, "--layers", "1,-1", "--json")
+    code, out, _ = command("look", SENTENCE, "--layer", "1,-1", "--json")
     found = json.loads(out)
     assert sorted(found["attention"]) == ["1", "6"]
     assert len(found["lengths"]) == 7
@@ -161,8 +161,8 @@ def test_demo(command, tmp_path):
         (["lok", "x"], "No such command 'lok'"),
         (["look", "x", "--lyers", "1"], "No such option: --lyers"),
         (["compare", "a"], "Missing argument 'b'"),
-        (["look", "x", "--layers", "7"], "Layer 7 does not exist: this model has layers 0 (embeddings) to 6"),
-        (["look", "x", "--layers", "1,b"], "Layers are written all, 8, -4: or 1,6,12; not '1,b'"),
+        (["look", "x", "--layer", "7"], "Layer 7 does not exist: this model has layers 0 (embeddings) to 6"),
+        (["look", "x", "--layer", "1,b"], "a range (-4:, 0:6) or a list (1,6,12), not '1,b'."),
         (["look", "x", "-k", "0"], "Invalid value for '-k'"),
         (["look", "a " * 600], "must fit"),
         (["compare", "a", "b", "--pooling", "avg"], "Unknown pooling 'avg'; known: mean"),

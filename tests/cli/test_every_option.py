@@ -8,11 +8,13 @@ from functools import cache
 import pytest
 import typer
 
+import layerscope as ls
 import layerscope.loading.checkpoint
 from layerscope.cli.app import app
 from tiny import build
 
 SENTENCE = "The ghost of my mother went home by night."
+SCORE = "neg_max_error"
 VERBS = typer.main.get_command(app).commands
 
 # Those of every verb that loads a model, which other tests look at; and those that only say where to draw.
@@ -26,14 +28,15 @@ SHARED = {
     "--json",
     "--png",
     "--svg",
+    "--csv",
 }
 
 # For each verb the words of a call, and of each option words that change what it gives.
 CALLS = {
     "tokens": [([SENTENCE], {"--pair": ["A bank."]})],
-    "describe": [([], {"--dtype": ["float16"]})],
+    "describe": [([], {"--dtype": ["float16"], "--parameters": []})],
     "look": [
-        ([SENTENCE, "-m", "gpt2"], {"--pair": ["A bank."], "--layers": ["1"], "-k": ["2"], "--dtype": ["float16"]})
+        ([SENTENCE, "-m", "gpt2"], {"--pair": ["A bank."], "--layer": ["1"], "-k": ["2"], "--dtype": ["float16"]})
     ],
     "lens": [
         ([SENTENCE, "-m", "gpt2"], {"--pair": ["A bank."], "--position": ["2"], "-k": ["2"], "--dtype": ["bfloat16"]}),
@@ -42,20 +45,37 @@ CALLS = {
     "attention": [
         (
             [SENTENCE],
+            {"--layer": ["1"], "--head": ["1"], "--unit": ["token"], "--specials": [], "--dtype": ["float16"]},
+        ),
+    ],
+    "heads": [
+        (
+            ["two.csv", "--long", "cut"],
             {
-                "--layers": ["1"],
+                "--text": ["other"],
                 "--layer": ["1"],
-                "--head": ["1"],
-                "--unit": ["token"],
-                "--specials": [],
-                "--heads": [],
-                "--treebank": ["dev.conllu"],
+                "--measure": ["next"],
+                "--long": ["error"],
+                "--limit": ["3"],
+                "--sample": ["3"],
                 "--dtype": ["float16"],
             },
         ),
-        ([SENTENCE, "--heads"], {"--layers": ["1"], "--measure": ["next"]}),
-        (["--treebank", "dev.conllu"], {"--relation": ["det"], "--limit": ["1"]}),
+        (["poem.txt"], {"--segment": ["paragraph"]}),
     ],
+    "head-search": [
+        (["dev.conllu"], {"--relation": ["det"], "--minimum": ["40"], "--limit": ["25"]}),
+    ],
+    "search": [
+        (
+            ["stored", "the bank", "--column", "mean_1"],
+            {"--column": ["max_1"], "-k": ["2"], "--dtype": ["float16"], "--pair": ["b"]},
+        ),
+        (["stored", "--like", "1", "--column", "mean_1"], {"--like": ["2"], "--word": ["bank"]}),
+        (["stored", "the bank", "--word", "bank", "--column", "words_1"], {"--word": ["the"]}),
+    ],
+    "check": [(["stored"], {"--repair": []}), (["damaged"], {"--repair": []})],
+    "export": [(["OUT"], {"--feature": ["max@1"], "--dtype": ["float16"]})],
     "compare": [(["a bank", "a ghost"], {"--layer": ["1"], "--pooling": ["max"], "--dtype": ["float16"]})],
     "anatomy": [([SENTENCE], {"--pair": ["A bank."], "--layer": ["1"], "--head": ["1"], "--dtype": ["float16"]})],
     "drift": [
@@ -67,13 +87,25 @@ CALLS = {
                 "--pooling": ["max"],
                 "--against": ["previous"],
                 "--long": ["cut"],
+                "--limit": ["3"],
+                "--sample": ["3"],
                 "--dtype": ["float16"],
             },
         ),
         (["poem.txt"], {"--segment": ["paragraph"]}),
     ],
     "senses": [
-        (["bank", "two.csv"], {"--text": ["other"], "--label": ["sense"], "--layer": ["1"], "--dtype": ["float16"]}),
+        (
+            ["bank", "two.csv"],
+            {
+                "--text": ["other"],
+                "--label": ["sense"],
+                "--layer": ["1"],
+                "--limit": ["3"],
+                "--sample": ["3"],
+                "--dtype": ["float16"],
+            },
+        ),
         (["bank", "poem.txt"], {"--segment": ["document"]}),
     ],
     "neighbors": [
@@ -97,8 +129,8 @@ CALLS = {
                 "--part-rows": ["2"],
                 "--batch-tokens": ["64"],
                 "--address": ["auto"],
-                "--check": ["OUT"],
-                "--repair": ["OUT"],
+                "--limit": ["3"],
+                "--sample": ["3"],
             },
         ),
         (["poem.txt", "-o", "OUT", "--part-rows", "8"], {"--segment": ["paragraph"]}),
@@ -117,6 +149,8 @@ CALLS = {
                 "--dtype": ["float16"],
                 "--column-dtype": ["float16"],
                 "--long": ["cut"],
+                "--limit": ["3"],
+                "--sample": ["3"],
             },
         ),
         (["poem.txt", "--rate", "1000"], {"--segment": ["paragraph"]}),
@@ -136,9 +170,14 @@ CALLS = {
                 "--probe": ["logistic"],
                 "--long": ["error"],
                 "--seed": ["7"],
-                "--export": ["exported"],
+                "--limit": ["10"],
+                "--sample": ["10"],
                 "--dtype": ["float16"],
             },
+        ),
+        (
+            ["poem.txt", "--label", "line", "--task", "regress", "-f", "mean@1", "--cv", "2", "--scoring", SCORE],
+            {"--segment": ["paragraph"]},
         ),
     ],
     "verify": [([], {"--text": ["A ghost."], "--dtype": ["float16"]})],
@@ -181,9 +220,15 @@ def folder(tmp_path, monkeypatch):
         "3\twent\t_\tVERB\t_\t_\t0\troot\t_\t_",
     ]
     (tmp_path / "dev.conllu").write_text(("\n".join(words) + "\n\n") * 30)
-    monkeypatch.setattr(layerscope.loading.checkpoint, "load", cache(layerscope.loading.checkpoint.load))
     for family in ("bert", "gpt2", "t5", "bart"):
         build(family, tmp_path / family)
+    texts = ["the bank of the river", "a bank", "my mother by night"]
+    for name in ("stored", "damaged"):
+        features = ls.extract(
+            ls.load("bert"), texts, tmp_path / name, ["mean@1", "max@1", "words@1"], part_rows=2
+        )
+    (tmp_path / "damaged" / features.manifest.parts[0].file).write_bytes(b"")
+    monkeypatch.setattr(layerscope.loading.checkpoint, "load", cache(layerscope.loading.checkpoint.load))
     return tmp_path
 
 
@@ -192,7 +237,7 @@ def test_every_option_is_walked_through():
         options = options_of(verb)
         walked = {option for _, options in CALLS[verb] for option in options}
         assert options - SHARED - walked <= (
-            {"--out", "--engine"} if verb in ("demo", "extract") else set()
+            {"demo": {"--out"}, "extract": {"--engine"}, "head-search": {"--dtype"}}.get(verb, set())
         ), verb
 
 
@@ -215,7 +260,7 @@ def test_an_option_has_an_effect_or_is_refused(verb, mode, command, folder):
         number += 1
         out = f"out-{number}"
         words = [word.replace("OUT", out) for word in words]
-        if not {"-m", "--model"} & set(words):
+        if not {"-m", "--model", "--like"} & set(words) and verb != "check":
             words += ["-m", "bert"]
         before = set(folder.rglob("*"))
         code, told, notes = command(verb, *words, *mode)

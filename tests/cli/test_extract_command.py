@@ -66,23 +66,23 @@ def test_checking_a_folder(command, reviews, tmp_path):
     extract = ("extract", reviews, "-o", out, "--text", "review")
     command(*extract)
     fine = "Every row is there, and every part is as it was written.\n"
-    assert command("extract", "--check", out) == (0, "", fine)
+    assert command("check", out) == (0, "", fine)
     part = out / "part-000000.parquet"
     part.write_bytes(part.read_bytes()[:-1])
     for _ in range(2):
-        code, _, err = command("extract", "--check", out)
+        code, _, err = command("check", out)
         assert code == 1
         assert "Damaged or gone: part-000000.parquet (rows 0 to 2). --repair forgets them" in err
-    code, _, err = command("extract", "--repair", out)
+    code, _, err = command("check", out, "--repair")
     assert code == 1
     assert "Forgotten: part-000000.parquet (rows 0 to 2)." in err
-    code, _, err = command("extract", "--check", out)
+    code, _, err = command("check", out)
     assert (code, err) == (
         1,
         "Unfinished: the corpus was not read to its end. The command that began the folder goes on.\n",
     )
     command(*extract)
-    found = json.loads(command("extract", "--check", out, "--json")[1])
+    found = json.loads(command("check", out, "--json")[1])
     assert (found["passed"], found["damaged"], found["missing"]) == (True, [], [])
 
 
@@ -111,7 +111,8 @@ def test_success_is_what_came_out(command, tmp_path):
             "Layer 99 does not exist",
         ),
         (["extract", "{reviews}", "-o", "{reviews}", "--text", "review"], "reviews.csv"),
-        (["extract", "--check", "nowhere"], "There is no folder nowhere"),
+        (["check", "nowhere"], "There is no folder nowhere"),
+        (["check"], "Give a folder of features: layerscope check features"),
         (["plan"], "Give a corpus, or --tokens and --rate"),
         (["plan", "--tokens", "-3", "--rate", "1"], "tokens is a number above zero"),
     ],

@@ -33,16 +33,15 @@ def test_sweep(command, table, tmp_path):
     assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_as_json_with_groups_and_an_export(command, table, tmp_path):
+def test_as_json_with_groups(command, table, tmp_path):
     code, out, err = command(
         "sweep", table, "--text", "text", "--label", "kind", "--group", "author", "-f", "mean@2", "--cv", 2,
-        "--export", tmp_path / "best", "--json",
+        "--json",
     )  # fmt: skip
     assert code == 0, err
     found = json.loads(out)
     assert found["best"] == "mean@2"
     assert found["examples"] == 18
-    assert (tmp_path / "best" / "modules.json").is_file()
 
 
 def test_words_of_a_treebank(command, tmp_path):
@@ -65,7 +64,6 @@ def test_mistakes(command, table, tmp_path):
             "The class 'money' has 9 examples, fewer than the 40 folds",
         ),
         (["sweep", table, *label, "--probe", "tree"], "'tree'"),
-        (["sweep", table, *label, "-f", "mean@1", "--cv", 2, "--export", table], "is there already"),
     ):
         code, _, err = command(*words)
         assert code == 2

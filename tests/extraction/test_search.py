@@ -27,11 +27,11 @@ BANKS = [
 ]
 
 
-def written(place, vectors, numbers="float32", rows_a_part=3, is_words=False):
+def written(place, vectors, column_dtype="float32", rows_a_part=3, is_words=False):
     """A folder of vectors, made by hand: None is null; for words each row is a list of vectors, or null."""
     cells = [cell for row in vectors if row is not None for cell in (row if is_words else [row])]
     width = next(len(cell) for cell in cells if cell is not None)
-    kind = pa.list_({"float32": pa.float32(), "float16": pa.float16()}[numbers], width)
+    kind = pa.list_({"float32": pa.float32(), "float16": pa.float16()}[column_dtype], width)
     fields = [("text", pa.large_string()), ("num_tokens", pa.int32()), ("error", pa.string())]
     beside = {
         "words": pa.string(),
@@ -74,7 +74,7 @@ def written(place, vectors, numbers="float32", rows_a_part=3, is_words=False):
         "part_rows": rows_a_part,
         "columns": {name: {"feature": feature, "width": width}},
         "dtype": "float32",
-        "column_dtype": numbers,
+        "column_dtype": column_dtype,
         "long_texts": {"long": "window"},
         "corpus": {"id": None},
         "schema": {field.name: str(field.type) for field in schema},
@@ -104,13 +104,13 @@ VECTORS = st.lists(st.sampled_from([-1.0, 0.0, 1.0, 2.0]), min_size=3, max_size=
     ),
     queries=st.lists(VECTORS.filter(any), min_size=1, max_size=3),
     k=st.integers(1, 14),
-    numbers=st.sampled_from(["float32", "float16"]),
+    column_dtype=st.sampled_from(["float32", "float16"]),
     step=st.sampled_from([1, 2, 1 << 14]),
 )
-def test_rows_are_those_of_brute_force(rows, queries, k, numbers, step):
+def test_rows_are_those_of_brute_force(rows, queries, k, column_dtype, step):
     with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
         patch.setattr(nearest, "_VECTORS", step)
-        features = written(place, rows, numbers)
+        features = written(place, rows, column_dtype)
         found = features.search(queries, k)
         for number, query in enumerate(queries):
             expected = brute(np.array(query), enumerate(rows), k)

@@ -27,7 +27,9 @@ def test_layers_are_counted_from_0_in_order_once(written, expected):
     assert resolve_layers(written, 12) == expected
 
 
-@pytest.mark.parametrize("written", ["", "x", "1,2", "1:2:3", "1.0", "-", "5:3", "-14:", "0:14", "13", "-14"])
+@pytest.mark.parametrize(
+    "written", ["", "x", "1,,2", "1,2,", "1:2:3", "1.0", "-", "5:3", "-14:", "0:14", "13", "-14"]
+)
 def test_what_is_no_layer_is_an_error(written):
     with pytest.raises(InputError, match="ayer|range"):
         resolve_layers(written, 12)

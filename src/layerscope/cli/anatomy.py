@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_model
+from layerscope.cli.files import Files
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_options
 from layerscope.cli.output import note, show, show_json
 
 if TYPE_CHECKING:
@@ -22,30 +22,32 @@ EXAMPLES = """Examples:\n
   layerscope anatomy "The capital of France is" --model SmolLM2.gguf --layer 8 --json"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    files: Files,
     text: TextArgument = None,
     pair: Pair = None,
     layer: Annotated[int, typer.Option(help="Which block, from 1; negative from the end.")] = -1,
     head: Annotated[
         int | None,
-        typer.Option(help="Also show the attention of this head, from 0; a figure then shows that."),
+        typer.Option(
+            help="Also show the attention of this head, from 0; a figure or a CSV file is then of that."
+        ),
     ] = None,
-    png: Png = None,
-    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """Every step inside one block, computed anew, and the proof that they add up to what the model computes."""
     given = read_text(text)
-    check_figures(png, svg)
+    files.check()
     model.check(layers=layer)
     loaded = model.load()
     from layerscope.analysis.anatomy import anatomy
 
     found = anatomy(loaded, given, layer, pair)
     of_head = {} if head is None else {"head": head, "probabilities": found.head(head).to_numpy()}
-    write_figures(lambda: found.plot() if head is None else found.plot_head(head=head), png, svg)
+    files.figure(lambda: found.plot() if head is None else found.plot_head(head=head))
+    files.table(lambda: found.table() if head is None else found.head(head))
     note_empty(given, pair)
     if as_json:
         show_json(found.to_dict() | of_head)

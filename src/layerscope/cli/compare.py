@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, note_empty, with_model
+from layerscope.cli.files import Files
+from layerscope.cli.options import Json, ModelOptions, note_empty, with_options
 from layerscope.cli.output import show, show_json
 
 NAME = "compare"
@@ -17,34 +17,34 @@ EXAMPLES = """Examples:\n
   layerscope compare "a river bank" "a savings bank" --png bank.png"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    files: Files,
     a: Annotated[str, typer.Argument(help="A text.")],
     b: Annotated[str, typer.Argument(help="The text to compare it with.")],
     layer: Annotated[int, typer.Option(help="Where to read the vectors; negative from the end.")] = -1,
     pooling: Annotated[
         str, typer.Option(help="How tokens become the vector of a text: mean, max, cls, last, …")
     ] = "mean",
-    png: Png = None,
-    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """How alike two texts are, and their words: cosine similarity, higher is closer."""
-    check_figures(png, svg)
+    files.check()
     model.check(layers=layer, pooling=pooling)
     loaded = model.load()
     from layerscope.analysis.similarity import compare
 
     found = compare(loaded, a, b, layer=layer, pooling=pooling)
-    write_figures(found.plot, png, svg)
+    files.figure(found.plot)
+    files.table(found.table)
     note_empty(a, b)
     if as_json:
         show_json(found.to_dict())
         return
     from layerscope.view import terminal
 
-    show(terminal.heading(f"Texts (pooling {pooling}, layer {found.texts.layer})"))
-    show(terminal.heat(found.texts.table()))
-    show(terminal.heading(f"Words (layer {found.texts.layer})"))
+    layer = found.texts.layer
+    show(terminal.facts({"cosine of the texts": f"{found.cosine:.3f} (pooling {pooling}, layer {layer})"}))
+    show(terminal.heading(f"Words (layer {layer})"))
     show(terminal.heat(found.words.table()))

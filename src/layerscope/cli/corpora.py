@@ -1,14 +1,18 @@
-"""The options of the verbs that read a corpus, and a look at it before a model is loaded."""
+"""The options of the verbs that read a corpus, which is opened before a model is loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from layerscope.cli.output import note
+
+if TYPE_CHECKING:
+    from layerscope.corpus.corpus import Corpus
 
 Sources = Annotated[
     list[str] | None,
@@ -26,9 +30,7 @@ Feature = Annotated[
         show_default=False,
     ),
 ]
-Text = Annotated[str | None, typer.Option(help="The column of texts.")]
 PairColumn = Annotated[str | None, typer.Option(help="The column of second texts.")]
-Segment = Annotated[str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")]
 Precision = Annotated[
     str | None,
     typer.Option(
@@ -41,6 +43,46 @@ ColumnDtype = Annotated[str, typer.Option(help="Of the columns: float32 or float
 Long = Annotated[str, typer.Option(help="Of texts that do not fit the context window: window, cut or error.")]
 
 
+@dataclass(frozen=True)
+class CorpusOptions:
+    """Which rows of a corpus to read."""
+
+    text: Annotated[str | None, typer.Option(help="The column of texts.")] = None
+    segment: Annotated[
+        str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")
+    ] = "line"
+    limit: Annotated[int | None, typer.Option(help="So many rows at most, the first ones.")] = None
+    sample: Annotated[int | None, typer.Option(help="So many rows, chosen at random (always the same).")] = (
+        None
+    )
+
+    def open(
+        self,
+        source: Sequence[str],
+        *,
+        pair: str | None = None,
+        id: str | None = None,
+        keep: Sequence[str] = (),
+    ) -> Corpus:
+        """The corpus; files and columns that are not there are told before anyone waits for a model."""
+        from layerscope.corpus.corpus import open_corpus
+        from layerscope.corpus.files import Files
+
+        corpus = open_corpus(
+            Files(tuple(source)),
+            text=self.text,
+            pair=pair,
+            id=id,
+            keep=keep,
+            segment=self.segment,
+            limit=self.limit,
+            sample=self.sample,
+        )
+        if self.text is None and corpus.text not in (None, "text"):
+            note(f"note: Column {corpus.text!r} of {corpus.name} is taken for the texts.")
+        return corpus
+
+
 def check_treebank(file: str | Path) -> None:
     """Raise for a treebank that is not there or does not begin as one, before anyone waits for a model."""
     if str(file) == "-":
@@ -48,26 +90,3 @@ def check_treebank(file: str | Path) -> None:
     from layerscope.corpus.conllu import read_conllu
 
     next(read_conllu(file), None)
-
-
-def check_corpus(
-    source: Sequence[str],
-    *,
-    text: str | None = None,
-    pair: str | None = None,
-    id: str | None = None,
-    keep: Sequence[str] = (),
-    segment: str = "line",
-) -> None:
-    """Raise for files and columns that are not there, before anyone waits for a model.
-
-    Standard input can be read only once, and what has an address is elsewhere: these are left to the verb.
-    """
-    if any(name == "-" or "://" in name for name in source):
-        return
-    from layerscope.corpus.corpus import open_corpus
-    from layerscope.corpus.files import Files
-
-    corpus = open_corpus(Files(tuple(source)), text=text, pair=pair, id=id, keep=keep, segment=segment)
-    if text is None and corpus.text not in (None, "text"):
-        note(f"note: Column {corpus.text!r} of {corpus.name} is taken for the texts.")

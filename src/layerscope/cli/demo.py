@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.figures import home
+from layerscope.cli.files import home
 from layerscope.cli.options import Json, ModelOptions
 from layerscope.cli.output import note, show, show_json, waiting
 from layerscope.errors import MissingExtraError

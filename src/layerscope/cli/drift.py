@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerscope.cli.asked import Asked
-from layerscope.cli.corpora import Long, Sources, Text, check_corpus
-from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.corpora import CorpusOptions, Long, Sources
+from layerscope.cli.files import Files
+from layerscope.cli.options import Json, ModelOptions, with_options
 from layerscope.cli.output import show, show_json
 from layerscope.errors import InputError
 from layerscope.shown import counted
@@ -21,45 +21,41 @@ NAME = "drift"
 EXAMPLES = """Examples:\n
   layerscope drift poems.jsonl --text text --id title --png drift.png\n
   layerscope drift novel.txt --segment paragraph --against previous\n
-  layerscope drift reviews.csv --text review --pooling last --model SmolLM2.gguf --json"""
+  layerscope drift reviews.csv --text review --sample 500 --pooling last --model SmolLM2.gguf --json"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    corpus: CorpusOptions,
     asked: Asked,
+    files: Files,
     source: Sources = None,
-    text: Text = None,
     id: Annotated[str | None, typer.Option("--id", help="A column that names the texts.")] = None,
-    segment: Annotated[
-        str, typer.Option(help="A row of a text file: a line, a paragraph, or a document.")
-    ] = "line",
     pooling: Annotated[str, typer.Option(help="How tokens become the vector of a text.")] = "mean",
     against: Annotated[
         str,
         typer.Option(help="What the figure compares with: static (layer 0) or previous (the layer before)."),
     ] = "static",
     long: Long = "window",
-    png: Png = None,
-    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """How far texts move from their static embeddings, layer by layer."""
     if not source:
         raise InputError("Give what to read: layerscope drift poems.jsonl --text text")
-    if png is None and svg is None:
+    if not files.is_drawn:
         asked.refuse("against", why="without --png or --svg, since it says what to draw")
-    check_figures(png, svg)
+    files.check()
     model.check(pooling=pooling)
-    check_corpus(source, text=text, id=id, segment=segment)
+    texts = corpus.open(source, id=id)
     from layerscope.analysis.drift import AGAINST, drift
-    from layerscope.corpus.files import Files
     from layerscope.errors import unknown
 
     if against not in AGAINST:
         raise unknown("side to compare with", against, AGAINST)
-    found = drift(model.load(), Files(tuple(source)), pooling, text=text, id=id, segment=segment, long=long)
-    write_figures(lambda: found.plot(against=against), png, svg)
+    found = drift(model.load(), texts, pooling, id=id, long=long)
+    files.figure(lambda: found.plot(against=against))
+    files.table(found.table)
     if as_json:
         show_json(found.to_dict())
         return

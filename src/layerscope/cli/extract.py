@@ -10,24 +10,19 @@ import typer
 from layerscope.cli.asked import Asked
 from layerscope.cli.corpora import (
     ColumnDtype,
+    CorpusOptions,
     Feature,
     Long,
     PairColumn,
     Precision,
-    Segment,
     Sources,
-    Text,
-    check_corpus,
 )
-from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.options import Json, ModelOptions, with_options
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from layerscope.extraction.features import Features
-    from layerscope.extraction.repair import Check
 
 NAME = "extract"
 EXAMPLES = """Examples:\n
@@ -35,22 +30,21 @@ EXAMPLES = """Examples:\n
   layerscope extract 'shards/*.parquet' -o features --feature cls@-1 --feature mean@-4:/concat --dtype auto\n
   layerscope extract novel.txt -o features --segment paragraph --feature words@8\n
   zcat big.jsonl.gz | layerscope extract - -o features --text body\n
-  layerscope extract --check features\n
-The same command again goes on behind the last whole part. Exit code 1: every row failed, or --check found something."""
+The same command again goes on behind the last whole part. Exit code 1: every row failed. See also: layerscope plan,
+layerscope check, layerscope search."""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    corpus: CorpusOptions,
     asked: Asked,
     source: Sources = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="The folder, or an address.")] = None,
     feature: Feature = None,
-    text: Text = None,
     pair: PairColumn = None,
     id: Annotated[str | None, typer.Option("--id", help="A column that identifies rows.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="A column to keep, as often as you like.")] = None,
-    segment: Segment = "line",
     dtype: Precision = None,
     column_dtype: ColumnDtype = "float32",
     long: Long = "window",
@@ -59,52 +53,25 @@ def command(
     batch_tokens: Annotated[int | None, typer.Option(help="Tokens a batch; chosen if left out.")] = None,
     engine: Annotated[str, typer.Option(help="local, or ray.")] = "local",
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; one is started if left out.")] = None,
-    check: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OUT",
-            help="Only check a folder: is every row there, and every part as it was written? Nothing is changed.",
-        ),
-    ] = None,
-    repair: Annotated[
-        str | None,
-        typer.Option(
-            metavar="OUT",
-            help="Forget the damaged parts of a folder; the command that made them then makes them again.",
-        ),
-    ] = None,
     as_json: Json = False,
 ) -> None:
     """Turn a corpus into features: one pass, any layers, Parquet parts, never lost."""
-    if check is not None or repair is not None:
-        if source:
-            raise InputError("--check and --repair read a folder of features: leave the corpus out.")
-        others = asked.flags.keys() - {"check", "repair", "as_json"}
-        asked.refuse(*sorted(others), why="with --check or --repair, which only look at a folder")
-        _check(check, repair, as_json)
-        return
     if engine != "ray":
         asked.refuse("address", why="without --engine ray")
     if not source or out is None:
         raise InputError("Give what to read and where to write: layerscope extract reviews.csv -o features")
     model.check(features=feature or ())
-    check_corpus(source, text=text, pair=pair, id=id, keep=keep or (), segment=segment)
+    texts = corpus.open(source, pair=pair, id=id, keep=keep or ())
     loaded = model.load()
-    from layerscope.corpus.files import Files
     from layerscope.extraction.extract import extract
 
     start = time.perf_counter()
     try:
         features = extract(
             loaded,
-            Files(tuple(source)),
+            texts,
             out,
             feature or ["mean@-1"],
-            text=text,
-            pair=pair,
-            id=id,
-            keep=keep or [],
-            segment=segment,
             dtype=dtype,
             column_dtype=column_dtype,
             long=long,
@@ -166,31 +133,3 @@ def _say_errors(features: Features) -> None:
     batch = next(features.batches(1, columns=["error"]))
     note(f"Every row has an error ({rows} of {rows}). That of the first: {batch.column(0)[0].as_py()}")
     raise typer.Exit(1)
-
-
-def _check(check_folder: str | None, repair_folder: str | None, as_json: bool) -> None:
-    from layerscope.extraction.repair import check, repair
-
-    if check_folder is not None and repair_folder is not None:
-        raise InputError("--check and --repair are two ways to look at a folder: give one of them.")
-    found = check(check_folder) if check_folder is not None else repair(str(repair_folder))
-    if as_json:
-        show_json(found.to_dict())
-    for line in _findings(found, is_repaired=repair_folder is not None):
-        note(line)
-    if not found.passed:
-        raise typer.Exit(1)
-
-
-def _findings(found: Check, is_repaired: bool) -> Iterator[str]:
-    damaged = ", ".join(f"{file} (rows {first} to {last})" for file, (first, last) in found.damaged.items())
-    if damaged and is_repaired:
-        yield f"Forgotten: {damaged}. The command that made them makes them again."
-    elif damaged:
-        yield f"Damaged or gone: {damaged}. --repair forgets them, so that the command that made them makes them again."
-    for first, last in found.missing:
-        yield f"Rows {first} to {last} are missing. The command that began the folder makes them."
-    if not found.complete:
-        yield "Unfinished: the corpus was not read to its end. The command that began the folder goes on."
-    if found.passed:
-        yield "Every row is there, and every part is as it was written."

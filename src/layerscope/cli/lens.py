@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from layerscope.cli.asked import Asked
-from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_model
+from layerscope.cli.files import Files
+from layerscope.cli.options import Json, ModelOptions, Pair, TextArgument, note_empty, read_text, with_options
 from layerscope.cli.output import show, show_json
 
 NAME = "lens"
@@ -19,10 +19,11 @@ EXAMPLES = """Examples:\n
   layerscope lens "A house." --target "Ein Haus." --model google-t5/t5-small"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
     asked: Asked,
+    files: Files,
     text: TextArgument = None,
     pair: Pair = None,
     target: Annotated[str | None, typer.Option(help="What an encoder-decoder's decoder is to read.")] = None,
@@ -30,24 +31,23 @@ def command(
         int | None, typer.Option(help="Look at one position in detail, from 0; -1 is the last.")
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many tokens of each layer.", min=1)] = 5,
-    png: Png = None,
-    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """What each layer would predict at each position (the logit lens)."""
     given = read_text(text)
-    if png is not None or svg is not None or as_json:
+    if files.is_drawn or as_json:
         asked.refuse("position", why="on a figure or --json, which have every position")
     if position is None and not as_json:
         asked.refuse("k", why="without --position or --json, since the grid shows one token of each layer")
-    check_figures(png, svg)
+    files.check()
     loaded = model.load()
     from layerscope.analysis.lens import lens
 
     found = lens(loaded, given, pair, target, k)
     if position is not None:
         found.table(position)  # raises before anything is drawn
-    write_figures(found.plot, png, svg)
+    files.figure(found.plot)
+    files.table(lambda: found.table(position))
     note_empty(given, pair)
     if as_json:
         show_json(found.to_dict())

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.files import Files
+from layerscope.cli.options import Json, ModelOptions, with_options
 from layerscope.cli.output import show, show_json
 from layerscope.errors import InputError
 from layerscope.shown import counted
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
     from layerscope.analysis.neighbors import Neighbors
@@ -24,9 +25,10 @@ EXAMPLES = """Examples:\n
   layerscope neighbors --ids 5745 -k 20 --png ghost.png"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    files: Files,
     token: Annotated[
         list[str] | None,
         typer.Argument(
@@ -40,20 +42,19 @@ def command(
         str, typer.Option(help="input (where tokens are looked up) or output (the head's).")
     ] = "input",
     metric: Annotated[str, typer.Option(help="cosine, or dot.")] = "cosine",
-    png: Png = None,
-    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """The nearest rows of the embedding matrix to tokens or words."""
     if not token:
         raise InputError("Give a token or a word: layerscope neighbors ghost")
     queries = [_id(one) for one in token] if ids else token
-    check_figures(png, svg)
+    files.check()
     loaded = model.load()
     from layerscope.analysis.neighbors import neighbors
 
     found = [neighbors(loaded, query, k, matrix, metric) for query in queries]
-    write_figures(lambda: _drawn(found), png, svg)
+    files.figure(lambda: _drawn(found))
+    files.table(lambda: _together(found))
     if as_json:
         show_json([one.to_dict() for one in found])
         return
@@ -65,6 +66,15 @@ def command(
         table = one.table()
         show(terminal.frame(table.assign(token=table["token"].map(visible))))
     show(terminal.heading(_about(found[0])))
+
+
+def _together(found: list[Neighbors]) -> pd.DataFrame:
+    """The tables one below the other, of several queries with a column that says which."""
+    import pandas as pd
+
+    if len(found) == 1:
+        return found[0].table()
+    return pd.concat([one.table().reset_index().assign(query=one.query) for one in found]).set_index("query")
 
 
 def _id(written: str) -> int:

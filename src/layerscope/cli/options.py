@@ -6,7 +6,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +24,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")]
 Pair = Annotated[str | None, typer.Option(help="A second text, put in by the tokenizer's template.")]
 TextArgument = Annotated[
     str | None, typer.Argument(help="The text; - or nothing reads it from stdin.", show_default=False)
+]
+SomeLayers = Annotated[
+    str | None,
+    typer.Option(
+        "--layer",
+        help="Which to show: all, 8, -4:, or 1,6,12. First, middle and last if left out.",
+        show_default=False,
+    ),
 ]
 Checkpoint = Annotated[str | None, typer.Argument(help="The same as --model.", show_default=False)]
 
@@ -128,16 +136,24 @@ class ModelOptions(TokenizerOptions):
             )
 
 
-def with_model(verb: Callable[..., None]) -> Callable[..., None]:
-    """Give a verb the fields of its parameter `model`, which is `ModelOptions` or less, as options.
+def with_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a verb the fields of those of its parameters that are groups of options: `ModelOptions`, `Files`, ….
 
     A field that the verb has itself is its own. If it has a parameter `asked`, it is told which options are given. What
     the library says of arguments is said of options.
     """
     own = inspect.signature(verb, eval_str=True).parameters
-    kind = own["model"].annotation
-    fields = inspect.signature(kind, eval_str=True).parameters
-    shared = {name: one for name, one in fields.items() if name not in own or name == "model"}
+    kinds: dict[str, Any] = {
+        name: one.annotation for name, one in own.items() if is_dataclass(one.annotation) and name != "asked"
+    }
+    groups = {
+        group: {
+            name: one
+            for name, one in inspect.signature(kind, eval_str=True).parameters.items()
+            if name not in own or name == group
+        }
+        for group, kind in kinds.items()
+    }
 
     def command(context: typer.Context, **given: Any) -> None:
         asked = Asked.of(context)
@@ -145,9 +161,12 @@ def with_model(verb: Callable[..., None]) -> Callable[..., None]:
         warnings.showwarning = lambda message, *rest, **more: shown(
             asked.in_options(str(message)), *rest, **more
         )
-        model = kind(**{name: given.pop(name) for name in shared})
+        made = {
+            group: kinds[group](**{name: given.pop(name) for name in fields})
+            for group, fields in groups.items()
+        }
         try:
-            verb(model=model, **given, **({"asked": asked} if "asked" in own else {}))
+            verb(**made, **given, **({"asked": asked} if "asked" in own else {}))
         except LayerscopeError as error:
             error.args = (asked.in_options(str(error)),)
             raise
@@ -155,8 +174,9 @@ def with_model(verb: Callable[..., None]) -> Callable[..., None]:
             warnings.showwarning = shown
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-    options = (one for name, one in own.items() if name not in ("model", "asked"))
-    parameters = [context, *options, *shared.values()]
+    options = (one for name, one in own.items() if name not in groups and name != "asked")
+    shared = (one for group in sorted(groups, key="model".__eq__) for one in groups[group].values())
+    parameters = [context, *options, *shared]
     keyword_only = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
     command.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -187,13 +207,3 @@ def note_empty(text: str, pair: str | None = None) -> None:
     for what, given in (("text", text), ("second text", pair)):
         if given is not None and not given.strip():
             note(f"note: The {what} is empty." if not given else f"note: The {what} has only white space.")
-
-
-def read_layers(written: str | None) -> Layers | None:
-    """Layers as written on the command line: all, 8, -4:, or 1,6,12."""
-    if written is None or "," not in written:
-        return written
-    try:
-        return [int(part) for part in written.split(",")]
-    except ValueError as error:
-        raise InputError(f"Layers are written all, 8, -4: or 1,6,12; not {written!r}.") from error

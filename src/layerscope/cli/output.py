@@ -14,14 +14,28 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+# Letters of a line in a pipe.
+_WIDEST = 10_000
+
+
 def show(renderable: RenderableType) -> None:
-    """Print for a person: colours on a terminal, plain text in a pipe, at full width there."""
+    """Print for a person: colours on a terminal; in a pipe plain text, one line a row, however long."""
     from rich.console import Console
 
     console = Console(soft_wrap=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=200)
-    console.print(renderable)
+    if console.is_terminal:
+        console.print(renderable)
+        return
+    width = console.width if "COLUMNS" in os.environ else _WIDEST
+    console = Console(width=width, no_color=True, highlight=False)
+    with console.capture() as captured:
+        console.print(renderable)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    for number, line in enumerate(lines):
+        is_rule = set(line.strip()) == {"─"}
+        is_second_blank = not line and number and not lines[number - 1]
+        if not is_rule and not is_second_blank:
+            sys.stdout.write(f"{line}\n")
 
 
 def show_json(value: Any) -> None:

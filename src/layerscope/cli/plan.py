@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from layerscope.cli.asked import Asked
 from layerscope.cli.corpora import (
     ColumnDtype,
+    CorpusOptions,
     Feature,
     Long,
     PairColumn,
     Precision,
-    Segment,
     Sources,
-    Text,
-    check_corpus,
 )
-from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.files import TableFile
+from layerscope.cli.options import Json, ModelOptions, with_options
 from layerscope.cli.output import show, show_json, waiting
 
 if TYPE_CHECKING:
@@ -31,18 +31,19 @@ EXAMPLES = """Examples:\n
   layerscope plan --tokens 1e12 --rows 1e9 --rate 5e5 --machines 64 --feature cls@-1"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    corpus: CorpusOptions,
+    asked: Asked,
+    files: TableFile,
     source: Sources = None,
     feature: Feature = None,
     tokens: Annotated[float | None, typer.Option(help="Tokens of a corpus that is not here.")] = None,
     rows: Annotated[float | None, typer.Option(help="Its rows, for the size on disk.")] = None,
     rate: Annotated[float | None, typer.Option(help="Tokens a second of a machine that is not here.")] = None,
     machines: Annotated[int, typer.Option(help="How many machines share the work.")] = 1,
-    text: Text = None,
     pair: PairColumn = None,
-    segment: Segment = "line",
     dtype: Precision = None,
     column_dtype: ColumnDtype = "float32",
     long: Long = "window",
@@ -50,28 +51,27 @@ def command(
 ) -> None:
     """What an extraction will take: tokens, time, disk and memory, before anyone waits for it."""
     model.check(features=feature or ())
-    if source:
-        check_corpus(source, text=text, pair=pair, segment=segment)
+    files.check()
+    if not source:
+        asked.refuse("text", "pair", "segment", "limit", "sample", why="without a corpus to read")
+    texts = corpus.open(source, pair=pair) if source else None
     loaded = model.load()
-    from layerscope.corpus.files import Files
     from layerscope.extraction.plan import plan
 
     with waiting("Reading, counting, timing …"):
         made = plan(
             loaded,
-            Files(tuple(source)) if source else None,
+            texts,
             feature or ["mean@-1"],
             tokens=tokens,
             rows=None if rows is None else int(rows),
             rate=rate,
             machines=machines,
-            text=text,
-            pair=pair,
-            segment=segment,
             dtype=dtype,
             column_dtype=column_dtype,
             long=long,
         )
+    files.table(made.table)
     if as_json:
         show_json(made.to_dict())
     else:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from layerscope.cli.asked import Asked
-from layerscope.cli.corpora import Segment, Sources, Text, check_corpus
-from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.corpora import CorpusOptions, Sources
+from layerscope.cli.files import Files
+from layerscope.cli.options import Json, ModelOptions, with_options
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
 from layerscope.shown import counted
@@ -31,34 +31,35 @@ EXAMPLES = """Examples:\n
 _LISTED, _BESIDE = 30, 14
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    corpus: CorpusOptions,
     asked: Asked,
+    files: Files,
     word: Annotated[str | None, typer.Argument(help="The word, or phrase.", show_default=False)] = None,
     source: Sources = None,
-    text: Text = None,
     label: Annotated[str | None, typer.Option(help="A column with the sense of each text's uses.")] = None,
-    segment: Segment = "line",
     layer: Annotated[
         int | None,
-        typer.Option(help="Also every use against every other at this layer; the figure is then of it."),
+        typer.Option(
+            help="Also every use against every other at this layer; a figure or a CSV file is then of it."
+        ),
     ] = None,
-    png: Png = None,
-    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """The uses of one word in a corpus, or in a folder of features, compared layer by layer."""
     if word is None or not source:
         raise InputError("Give a word and where to look for it: layerscope senses bank sentences.csv")
-    check_figures(png, svg)
+    files.check()
     features = _features(source)
     if features is None:
-        found = _found(model, word, source, text, label, segment, layer)
+        found = _found(model, corpus, word, source, label, layer)
     else:
         found = _stored(asked, features, word, label)
     similarity = None if layer is None else found.similarity(layer)
-    write_figures(found.plot if layer is None else lambda: found.heat(layer=layer), png, svg)
+    files.figure(found.plot if layer is None else lambda: found.heat(layer=layer))
+    files.table(found.table if layer is None else lambda: found.similarity(layer))
     if as_json:
         drawn = {} if similarity is None else {"layer": layer, "similarity": similarity.to_numpy()}
         show_json(found.to_dict() | drawn)
@@ -80,24 +81,22 @@ def command(
 
 def _found(
     model: ModelOptions,
+    corpus: CorpusOptions,
     word: str,
     source: list[str],
-    text: str | None,
     label: str | None,
-    segment: str,
     layer: int | None,
 ) -> Senses:
     """The uses in a corpus, if the model has the layer that is to be shown."""
     model.check(layers=layer)
-    check_corpus(source, text=text, keep=[] if label is None else [label], segment=segment)
+    texts = corpus.open(source, keep=[] if label is None else [label])
     from layerscope.analysis.senses import senses
-    from layerscope.corpus.files import Files
     from layerscope.reduce.layers import resolve_layer
 
     loaded = model.load()
     if layer is not None:
         resolve_layer(layer, loaded.num_layers)
-    return senses(loaded, word, Files(tuple(source)), label, text=text, segment=segment)
+    return senses(loaded, word, texts, label)
 
 
 def _stored(asked: Asked, features: Features, word: str, label: str | None) -> Senses:
@@ -107,7 +106,17 @@ def _stored(asked: Asked, features: Features, word: str, label: str | None) -> S
     name = features.folder.name
     if "model" in asked.given:
         raise InputError(f"{name} is a folder of features, which needs no model: leave --model out.")
-    own = ("revision", "device", "dtype", "allow_pickle", "trust_remote_code", "text", "segment")
+    own = (
+        "revision",
+        "device",
+        "dtype",
+        "allow_pickle",
+        "trust_remote_code",
+        "text",
+        "segment",
+        "limit",
+        "sample",
+    )
     asked.refuse(*own, why="on a folder of features, which has its own model and texts")
     return senses(features, word, labels=label)
 

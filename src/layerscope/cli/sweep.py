@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerscope.cli.corpora import Feature, Long, PairColumn, Sources, Text, check_corpus, check_treebank
-from layerscope.cli.figures import Png, Svg, check_figures, write_figures
-from layerscope.cli.options import Json, ModelOptions, with_model
+from layerscope.cli.asked import Asked
+from layerscope.cli.corpora import CorpusOptions, Feature, Long, PairColumn, Sources, check_treebank
+from layerscope.cli.files import Files
+from layerscope.cli.options import Json, ModelOptions, with_options
 from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
 from layerscope.shown import counted
@@ -22,17 +22,19 @@ EXAMPLES = """Examples:\n
   layerscope sweep train.csv --text text --label category --png sweep.png\n
   layerscope sweep reviews.csv --text review --label stars --task regress --group author -f mean@all -f last@all\n
   layerscope sweep en_ewt-ud-dev.conllu --label upos\n
-  layerscope sweep train.csv --text text --label category -f mean@all --export best"""
+  layerscope sweep train.csv --text text --label category -f mean@all --sample 1000 --csv scores.csv"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    corpus: CorpusOptions,
+    asked: Asked,
+    files: Files,
     source: Sources = None,
     label: Annotated[
         str | None, typer.Option(help="The column of labels; upos, xpos or relation of a .conllu file.")
     ] = None,
-    text: Text = None,
     pair: PairColumn = None,
     feature: Feature = None,
     group: Annotated[
@@ -46,14 +48,6 @@ def command(
     probe: Annotated[str, typer.Option(help="ridge (fast) or logistic.")] = "ridge",
     long: Long = "window",
     seed: Annotated[int, typer.Option(help="Of the folds and the shuffled labels.")] = 0,
-    export: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="OUT", help="Write the best as a sentence-transformers folder, cut to its layers."
-        ),
-    ] = None,
-    png: Png = None,
-    svg: Svg = None,
     as_json: Json = False,
 ) -> None:
     """Which layer, which token: how well labels can be read off each feature."""
@@ -61,24 +55,21 @@ def command(
         raise InputError(
             "Give what to read, and its labels: layerscope sweep train.csv --text text --label category"
         )
-    check_figures(png, svg)
+    files.check()
     is_treebank = len(source) == 1 and source[0].endswith(".conllu")
     model.check(features=feature or ())
     if is_treebank:
+        why = "on a treebank, of which every word is read"
+        asked.refuse("text", "pair", "segment", "limit", "sample", why=why)
         check_treebank(source[0])
+        texts: Any = source[0]
     else:
-        check_corpus(source, text=text, pair=pair, keep=[label] if group is None else [label, group])
-    from layerscope.corpus.files import Files
-    from layerscope.probing.export import check_new
+        texts = corpus.open(source, pair=pair, keep=list(dict.fromkeys([label, *([group] if group else [])])))
     from layerscope.probing.sweep import sweep
 
-    if export is not None:
-        check_new(export)
-        if is_treebank:
-            raise InputError("sentence-transformers gives vectors of texts; a treebank's examples are words.")
     found = sweep(
         model.load(),
-        source[0] if is_treebank else Files(tuple(source)),
+        texts,
         label,
         feature,
         groups=group,
@@ -86,18 +77,17 @@ def command(
         cv=cv,
         scoring=scoring,
         probe=probe,
-        text=text,
-        pair=pair,
         long=long,
         seed=seed,
     )
-    write_figures(found.plot, png, svg)
+    files.figure(found.plot)
+    files.table(found.table)
     if as_json:
         show_json(found.to_dict())
     else:
         _print(found)
-    if export is not None:
-        note(f"sentence-transformers can load {found.export(export)}.")
+    if found.unit == "text" and not as_json:
+        note(f"For sentence-transformers: layerscope export OUT --feature {found.best.feature}")
 
 
 def _print(found: Sweep) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from layerscope.cli.files import Files
 from layerscope.cli.options import (
     Json,
     Pair,
@@ -9,7 +10,7 @@ from layerscope.cli.options import (
     TokenizerOptions,
     note_empty,
     read_text,
-    with_model,
+    with_options,
 )
 from layerscope.cli.output import show, show_json
 
@@ -20,32 +21,26 @@ EXAMPLES = """Examples:\n
   layerscope tokens - < poem.txt"""
 
 
-@with_model
+@with_options
 def command(
     model: TokenizerOptions,
+    files: Files,
     text: TextArgument = None,
     pair: Pair = None,
     as_json: Json = False,
 ) -> None:
     """The tokens of a text, where each stands in it, and the word that it belongs to."""
+    files.check()
     given = read_text(text)
     name, vocabulary = model.load_vocabulary()
     from layerscope.text.encode import with_words
 
     tokens = with_words(vocabulary, given, pair, words=None)
+    files.figure(tokens.plot)
+    files.table(tokens.table)
     note_empty(given, pair)
     if as_json:
-        rows = tokens.table().reset_index()
-        rows["text"] = tokens.sequence
-        rows["word"] = [None if index < 0 else tokens.words[index].text for index in tokens.word_index]
-        show_json(
-            {
-                "model": name,
-                "text": tokens.text,
-                "pair": tokens.pair,
-                "tokens": rows.to_dict("records"),
-            }
-        )
+        show_json({"model": name} | tokens.to_dict())
         return
     from layerscope.view import terminal
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from layerscope.cli.options import Checkpoint, Json, ModelOptions, with_model
+from layerscope.cli.files import TableFile
+from layerscope.cli.options import Checkpoint, Json, ModelOptions, with_options
 from layerscope.cli.output import note, show, show_json, waiting
 
 NAME = "verify"
@@ -15,9 +16,10 @@ EXAMPLES = """Examples:\n
   layerscope verify ./my-checkpoint --text "Any text of mine." --json"""
 
 
-@with_model
+@with_options
 def command(
     model: ModelOptions,
+    files: TableFile,
     checkpoint: Checkpoint = None,
     text: Annotated[
         list[str] | None, typer.Option(help="A text to compare on, may be repeated; else the samples.")
@@ -25,11 +27,13 @@ def command(
     as_json: Json = False,
 ) -> None:
     """Compare every output with plain transformers, run now. Exit code 1 if one differs."""
+    files.check()
     loaded = model.load(checkpoint)
     from layerscope.analysis.verify import verify
 
     with waiting("Running both …"):
         verification = verify(loaded, text)
+    files.table(verification.table)
     if as_json:
         show_json(verification.to_dict())
     else:

@@ -16,7 +16,7 @@ from layerscope.extraction import manifest as manifests
 from layerscope.extraction.folder import Folder
 from layerscope.extraction.manifest import Manifest
 from layerscope.extraction.query import Query
-from layerscope.extraction.search import Hits, search
+from layerscope.extraction.search import Hits, chosen_column, search
 from layerscope.extraction.stored import Column, Stored
 from layerscope.reduce.pooling import Array
 
@@ -185,6 +185,34 @@ class Features:
             raise InputError(f"size is how many rows a batch has at most, 1 or more; not {size!r}.")
         names = self._chosen(columns)
         return self.stored.rows(size, names)
+
+    @checked
+    def vector(self, row: int, column: str | None = None) -> Array:
+        """[width]: the vector of one row, of a column with one for each; only its part is read.
+
+        Args:
+            row: its number, from 0; negative from the end.
+            column: may be left out where there is only one column of features.
+
+        Raises:
+            InputError: no such row or column, a column of words or tokens, or a row that has no vector.
+            StorageError: the part cannot be read.
+        """
+        name = chosen_column(self.stored, column)
+        if self.columns[name].kind != "text":
+            raise InputError(
+                f"{name!r} holds a list of vectors for each row; name a column with one for each."
+            )
+        if not -len(self) <= row < len(self):
+            raise InputError(f"There is no row {row}: rows are 0 to {len(self) - 1}.")
+        number = row % len(self)
+        for start, batch in self.stored.around({number}, 1024, [name, "error"]):
+            if start <= number < start + len(batch):
+                cells = batch.slice(number - start, 1)
+                if cells.column(0).null_count:
+                    raise InputError(f"Row {number} has no vector: {cells.column(1)[0].as_py()}")
+                return np.asarray(_vectors(cells.column(0), self.columns[name].width)[0])
+        raise InputError(f"Row {number} is in no part: the folder is damaged, or not finished.")
 
     @checked
     def search(

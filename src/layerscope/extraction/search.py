@@ -90,7 +90,7 @@ def search(stored: Stored, query: Query, k: int, column: str | None, model: Mode
     """Search features: see `Features.search`. One block of rows is in memory at once."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k is how many to find, 1 or more; not {k!r}.")
-    name = _column(stored, column)
+    name = chosen_column(stored, column)
     queries = query_vectors(stored, name, query, model)
     nearest = [Nearest(one, k) for one in np.atleast_2d(queries)]
     start = left_out = 0
@@ -102,7 +102,8 @@ def search(stored: Stored, query: Query, k: int, column: str | None, model: Mode
     return Hits(name, names, hits, left_out)
 
 
-def _column(stored: Stored, column: str | None) -> str:
+def chosen_column(stored: Stored, column: str | None) -> str:
+    """The column of features that is named; without a name the only one."""
     known = list(stored.columns)
     if column is None and len(known) > 1:
         raise InputError(f"There are several columns of features; name one in column=: {', '.join(known)}.")

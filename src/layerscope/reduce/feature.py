@@ -30,13 +30,15 @@ class Feature:
 
     Attributes:
         pooling: a pooling strategy, or "tokens" or "words" for every vector.
-        layers: "all", a number or a range, as written: negative ones need a model to resolve them.
+        layers: "all", a number, a range or a list of these, as written: negative ones need a model to resolve them.
         combine: None for one column a layer, or how several layers become one column.
 
     >>> Feature.parse("mean@-4:/concat").columns(12)
     ('mean_9to12_concat',)
     >>> Feature.parse("mean@0:3").columns(12)
     ('mean_0', 'mean_1', 'mean_2')
+    >>> Feature.parse("mean@1,6,12/mean").columns(12)
+    ('mean_1_6_12_mean',)
     """
 
     pooling: str
@@ -90,7 +92,9 @@ class Feature:
         layers = self.resolve(num_layers)
         if self.combine is None:
             return tuple(f"{self.pooling}_{layer}" for layer in layers)
-        return (f"{self.pooling}_{layers[0]}to{layers[-1]}_{self.combine}",)
+        is_range = layers == tuple(range(layers[0], layers[-1] + 1))
+        named = f"{layers[0]}to{layers[-1]}" if is_range else "_".join(map(str, layers))
+        return (f"{self.pooling}_{named}_{self.combine}",)
 
     @checked
     def width(self, num_layers: int, hidden_size: int) -> int:

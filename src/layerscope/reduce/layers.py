@@ -33,11 +33,11 @@ def resolve_layers(layers: Layers, num_layers: int) -> tuple[int, ...]:
     """Layers counted from 0, in ascending order, each once.
 
     Args:
-        layers: "all"; a number; numbers; or, as text, a number ("8", "-1") or a half-open range ("-4:",
-            "0:6") as Python slices count.
+        layers: "all"; a number; numbers; or, as text, a number ("8", "-1"), a half-open range ("-4:", "0:6") as
+            Python slices count, or several of these with commas ("0,6,-2:").
 
-    >>> resolve_layers("-4:", 12), resolve_layers([12, 0], 12)
-    ((9, 10, 11, 12), (0, 12))
+    >>> resolve_layers("-4:", 12), resolve_layers([12, 0], 12), resolve_layers("0,6,-2:", 12)
+    ((9, 10, 11, 12), (0, 12), (0, 6, 11, 12))
     """
     if isinstance(layers, str):
         return _parse(layers.strip(), num_layers)
@@ -77,15 +77,27 @@ def listed(layers: Sequence[int]) -> str:
 
 def check_layers(text: str) -> str:
     """The text of layers, if it is well formed; whether a model has them is known only with the model."""
-    if text == "all" or _NUMBER.fullmatch(text) or (":" in text and _SLICE.fullmatch(text)):
+    if text == "all" or all(
+        _NUMBER.fullmatch(one) or (":" in one and _SLICE.fullmatch(one)) for one in _items(text)
+    ):
         return text
-    raise InputError(f"Layers are written 'all', a number (8, -1) or a range (-4:, 0:6), not {text!r}.")
+    raise InputError(
+        f"Layers are written 'all', a number (8, -1), a range (-4:, 0:6) or a list (1,6,12), not {text!r}."
+    )
 
 
 def _parse(text: str, num_layers: int) -> tuple[int, ...]:
     check_layers(text)
     if text == "all":
         return tuple(range(num_layers + 1))
+    return tuple(sorted({layer for one in _items(text) for layer in _range(one, num_layers)}))
+
+
+def _items(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")]
+
+
+def _range(text: str, num_layers: int) -> tuple[int, ...]:
     if _NUMBER.fullmatch(text):
         return (resolve_layer(int(text), num_layers),)
     start, stop = (int(part) if part else None for part in text.split(":"))

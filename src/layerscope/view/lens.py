@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
-from layerscope.shown import visible
+from layerscope.shown import shorten, visible
 from layerscope.view.terminal import frame, heading
+from layerscope.view.wide import Column, Wide
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from layerscope.analysis.lens import Lens
 
-# The most that a token takes in a grid, what is around it, and what the layers take beside.
-_CELL, _AROUND, _LAYER = 14, 3, 6
+# The most letters of a token in the grid.
+_CELL = 14
 
 
 def lens(found: Lens) -> RenderableType:
@@ -29,7 +27,7 @@ def lens(found: Lens) -> RenderableType:
     answers["actual_rank"] = _ranks(answers.actual_rank)
     return Group(
         heading("The most probable token by layer and position, bold where it is the model's answer"),
-        _Grid(found),
+        _grid(found),
         heading("The model's answer at each position, and from which layer on it is the most probable token"),
         frame(answers.rename(columns={"settled": "from layer", "actual_rank": "its rank"})),
     )
@@ -57,38 +55,17 @@ def lens_at(found: Lens, position: int) -> RenderableType:
     )
 
 
-class _Grid:
-    """Tokens by layer and position, in as many tables below each other as the width of the terminal asks for."""
-
-    def __init__(self, found: Lens) -> None:
-        self._found = found
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        columns = self._columns()
-        widths = [_AROUND + min(max(text.cell_len for text in column), _CELL) for column in columns]
-        start = 0
-        while start < len(columns):
-            stop, room = start + 1, options.max_width - _LAYER - widths[start]
-            while stop < len(columns) and room >= widths[stop]:
-                room -= widths[stop]
-                stop += 1
-            table = Table("layer", box=box.SIMPLE_HEAD, pad_edge=False)
-            for header, *_ in columns[start:stop]:
-                table.add_column(header, max_width=_CELL, no_wrap=True, overflow="ellipsis")
-            for layer in range(len(self._found.top_ids)):
-                table.add_row(str(layer), *(column[layer + 1] for column in columns[start:stop]))
-            yield table
-            start = stop
-
-    def _columns(self) -> list[list[Text]]:
-        """For each position the token that was read, and what each layer would predict."""
-        found, grid, columns = self._found, self._found.grid(), []
-        for position, string in enumerate(found.tokens.strings):
-            is_answer = found.top_ids[:, position, 0] == found.answer_ids[position]
-            styles = ["bold" if one else "" for one in is_answer]
-            read = Text(f"{position} {_shown(string)}")
-            columns.append([read, *map(Text, map(_shown, grid[position]), styles)])
-        return columns
+def _grid(found: Lens) -> Wide:
+    """Tokens by layer and position."""
+    grid, columns = found.grid(), []
+    for position, string in enumerate(found.tokens.strings):
+        is_answer = found.top_ids[:, position, 0] == found.answer_ids[position]
+        cells = [
+            Text(shorten(_shown(token), _CELL), "bold" if bold else "")
+            for token, bold in zip(grid[position], is_answer, strict=True)
+        ]
+        columns.append(Column(shorten(f"{position} {_shown(string)}", _CELL), cells))
+    return Wide([Column("layer", [Text(str(layer)) for layer in grid.index])], columns)
 
 
 def _shown(token: object) -> str:

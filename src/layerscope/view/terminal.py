@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from rich import box
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from layerscope.shown import shorten, visible
+from layerscope.view.wide import Column, Wide
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,9 @@ _BAR = 30
 
 # Characters of a cell.
 _MOST = 40
+
+# Characters of a name across a map.
+_ACROSS = 12
 
 
 def tokens(tokens: Tokens) -> RenderableType:
@@ -78,23 +82,24 @@ def facts(values: Mapping[str, object]) -> RenderableType:
 
 def heat(table: pd.DataFrame, low: float = 0.0, high: float = 1.0) -> RenderableType:
     """A table of numbers, shaded from `low` to `high`."""
-    drawn = _table("", *(shorten(str(name), _MOST) for name in table.columns))
-    for column in drawn.columns[1:]:
-        column.justify = "right"
-    for name, row in zip(table.index, table.to_numpy(), strict=True):
-        drawn.add_row(escape(shorten(str(name), _MOST)), *(_shaded(float(value), low, high) for value in row))
-    return drawn
+    names = Column("", [Text(shorten(str(name), _MOST)) for name in table.index])
+    columns = [
+        Column(shorten(str(name), _ACROSS), [_shaded(float(value), low, high) for value in values], "right")
+        for name, values in zip(table.columns, table.to_numpy().T, strict=True)
+    ]
+    return Wide([names], columns)
 
 
 def frame(table: pd.DataFrame, digits: int = 3) -> RenderableType:
     """A table with its index, row by row; numbers on the right, those that are not whole with so many digits."""
-    drawn = _table(*(str(name or "") for name in table.index.names), *map(str, table.columns))
-    for number, kind in enumerate(table.dtypes, start=table.index.nlevels):
-        drawn.columns[number].justify = "right" if kind.kind in "iuf" else "left"
-    for labels, row in zip(table.index, table.itertuples(index=False), strict=True):
-        names = labels if isinstance(labels, tuple) else (labels,)
-        drawn.add_row(*(escape(_cell(value, digits)) for value in (*names, *row)))
-    return drawn
+
+    def column(name: object, values: pd.Series | pd.Index) -> Column:
+        side: Literal["left", "right"] = "right" if values.dtype.kind in "iuf" else "left"
+        return Column(str(name or ""), [Text(_cell(value, digits)) for value in values], side)
+
+    index = table.index
+    first = [column(name, index.get_level_values(level)) for level, name in enumerate(index.names)]
+    return Wide(first, [column(name, table.iloc[:, place]) for place, name in enumerate(table.columns)])
 
 
 def description(description: Description) -> RenderableType:
