@@ -90,6 +90,7 @@ class Model(Network):
         layers: Layers = "all",
         attention: bool = False,
         logits: bool = False,
+        projections: bool = False,
         long: str = "window",
     ) -> Trace:
         """Run the network on one text, or pair, and bring back what it computed.
@@ -101,7 +102,9 @@ class Model(Network):
             layers: which to keep: "all", a number, numbers, or a range as text ("-4:"); 0 is the embedding
                 output. The pass stops behind the deepest.
             attention: also the attention of the blocks among `layers`.
-            logits: also the language-model head's logits.
+            logits: also what the trained heads give.
+            projections: also the queries, keys and values of the blocks among `layers`, as they come out of their
+                projections, before any norm or rotation; of blocks like BERT's, GPT-2's and Llama's.
             long: what to do with a text longer than the context window: "window" (overlapping windows, each
                 token from the one where it has most context), "cut", or "error".
 
@@ -123,6 +126,7 @@ class Model(Network):
             layers=layers,
             attention=attention,
             logits=logits,
+            projections=projections,
             long=long,
         )[0]
 
@@ -135,6 +139,7 @@ class Model(Network):
         layers: Layers = "all",
         attention: bool = False,
         logits: bool = False,
+        projections: bool = False,
         long: str = "window",
         batch_tokens: int = BATCH_TOKENS,
     ) -> list[Trace]:
@@ -143,7 +148,7 @@ class Model(Network):
         Args:
             texts: strings, pairs as tuples of two, or tokens.
             targets: for an encoder-decoder, one for each text.
-            layers, attention, logits, long: as for `run`.
+            layers, attention, logits, projections, long: as for `run`.
             batch_tokens: how many tokens, padding included, pass at once.
         """
         if isinstance(texts, str):
@@ -157,6 +162,7 @@ class Model(Network):
             layers=layers,
             attention=attention,
             logits=logits,
+            projections=projections,
             long=long,
             batch_tokens=batch_tokens,
         )

@@ -21,6 +21,7 @@ from layerscope.network.inputs import network_inputs
 from layerscope.network.missing import why_missing
 from layerscope.network.network import Network
 from layerscope.network.outputs import AXES, Outputs, as_array, reported, stitched, unpadded
+from layerscope.network.projections import PROJECTIONS
 from layerscope.network.sites import ATTENTIONS
 from layerscope.network.wanted import Wanted
 from layerscope.network.windows import windows
@@ -38,11 +39,12 @@ def run_many(
     layers: Layers = "all",
     attention: bool = False,
     logits: bool = False,
+    projections: bool = False,
     long: str = "window",
     batch_tokens: int = BATCH_TOKENS,
 ) -> list[Trace]:
     """Run texts, or pairs, and bring back what was computed, in the order given. See `Model.run_many`."""
-    wanted = _wanted(model, layers, attention, logits, targets)
+    wanted = _wanted(model, layers, attention, logits, projections, targets)
     encoded = [fitted(model, tokens, long) for tokens in encode(model.vocabulary, texts)]
     decoded = _targets(model, targets, len(encoded), long)
     items = _items(model, encoded, decoded, wanted)
@@ -76,7 +78,9 @@ def passing(
 ) -> tuple[dict[Key, torch.Tensor], Any]:
     """One pass over a batch: what `take` keeps of each tensor [text, …] as it passes, and the model's output."""
     with model.lock, ExitStack() as stack:
-        known = model.sites(wanted.attention)
+        known = dict(model.sites(wanted.attention))
+        if wanted.projections:
+            known |= model.projections()
         sites = {key: site for key, site in known.items() if _is_wanted(model, key, wanted)}
         stack.enter_context(evaluation(model.hf))
         if wanted.attention:
@@ -117,12 +121,22 @@ def _not_there(model: Network, key: Key) -> ModelError:
 
 
 def _wanted(
-    model: Network, layers: Layers, attention: bool, logits: bool, targets: Iterable[str] | None
+    model: Network,
+    layers: Layers,
+    attention: bool,
+    logits: bool,
+    projections: bool,
+    targets: Iterable[str] | None,
 ) -> Wanted:
     if any(head.kind == "multiple-choice" for head in model.heads):
         raise ModelError(
             f"{model.name} with its head for multiple choice reads several texts together, and a run is of one: load "
             "it without task=."
+        )
+    if projections and not (model.num_heads and model.projections()):
+        raise ModelError(
+            f"The queries, keys and values of {model.name} cannot be read: its blocks are built in a way that is not "
+            "known here. They are known of blocks like BERT's, GPT-2's and Llama's."
         )
     if logits and not model.heads:
         raise ModelError(f"{model.name} has no language-model head, nor another, so it gives no logits.")
@@ -137,7 +151,14 @@ def _wanted(
         decoder: tuple[int, ...] = ()
     else:
         encoder, decoder = resolve_sides(layers, model.num_layers, model.num_decoder_layers)
-    return Wanted(encoder, decoder, bool(attention), bool(logits), pooler=model.num_layers in encoder)
+    return Wanted(
+        encoder,
+        decoder,
+        bool(attention),
+        bool(logits),
+        pooler=model.num_layers in encoder,
+        projections=bool(projections),
+    )
 
 
 def _targets(model: Network, targets: Iterable[str] | None, count: int, long: str) -> list[Tokens | None]:
@@ -169,15 +190,24 @@ def _is_wanted(model: Network, key: Key, wanted: Wanted) -> bool:
     name, index = key
     if name == "pooler_output":
         return wanted.pooler
-    layers = wanted.layers if name in ("hidden_states", "attentions") else wanted.decoder_layers
-    return (index + 1 if "attentions" in name else index) in layers
+    layers = wanted.decoder_layers if name.startswith(("decoder_", "cross_")) else wanted.layers
+    return (index if "hidden_states" in name else index + 1) in layers
 
 
 def _stacked(caught: dict[Key, torch.Tensor]) -> Outputs:
-    """The tensors of each output, its layers in order, as one array."""
+    """The tensors of each output, its layers in order, as one array.
+
+    Raises:
+        ModelError: queries, keys or values of blocks that differ in their widths.
+    """
     series: dict[str, list[torch.Tensor]] = {}
     for name, index in sorted(caught):
         series.setdefault(name, []).append(caught[name, index])
+    for name in PROJECTIONS.keys() & series.keys():
+        if len(widths := {one.shape[-1] for one in series[name]}) > 1:
+            raise ModelError(
+                f"The {name} of the blocks are of different widths, {sorted(widths)}: name one layer."
+            )
     return {
         name: as_array(torch.stack(layers) if AXES[name][0] == "L" else layers[0])
         for name, layers in series.items()
@@ -202,6 +232,7 @@ def _trace(
     model: Network, wanted: Wanted, tokens: Tokens, target: Tokens | None, parts: list[tuple[Item, Outputs]]
 ) -> Trace:
     outputs = stitched(parts, model.axes) if parts else _of_nothing(model, wanted)
+    outputs |= _by_head(model, outputs)
     if model.untrained_pooler:
         outputs.pop("pooler_output", None)
     places = [
@@ -226,13 +257,40 @@ def _trace(
 
 
 def _attention_layers(model: Network, wanted: Wanted) -> dict[str, tuple[int, ...]]:
-    """For each output that is attention, the layers that were kept of those that have it."""
-    if not wanted.attention:
-        return {}
-    known = model.sites(attention=True)
+    """For each output of the attention of blocks, the layers that were kept of those that have it."""
+    names: list[str] = []
+    known: set[Key] = set()
+    if wanted.attention:
+        names, known = [*ATTENTIONS], known | model.sites(attention=True).keys()
+    if wanted.projections:
+        names, known = [*names, *PROJECTIONS], known | model.projections().keys()
     return {
-        name: tuple(index + 1 for index in known.layers(name) if _is_wanted(model, (name, index), wanted))
-        for name in ATTENTIONS
+        name: tuple(
+            index + 1
+            for one, index in sorted(known)
+            if one == name and _is_wanted(model, (one, index), wanted)
+        )
+        for name in names
+    }
+
+
+def _by_head(model: Network, outputs: Outputs) -> Outputs:
+    """Queries, keys and values [layer, head, token, width] from those of all heads side by side."""
+    queries = outputs.get("queries")
+    if queries is None or not model.num_heads:
+        return {}
+    width = queries.shape[-1] // model.num_heads
+    if width * model.num_heads != queries.shape[-1] or any(
+        outputs[name].shape[-1] % width for name in PROJECTIONS
+    ):
+        raise ModelError(
+            f"The queries of {model.name} are {queries.shape[-1]} wide, which are no {model.num_heads} heads."
+        )
+    return {
+        name: np.ascontiguousarray(
+            np.moveaxis(outputs[name].reshape(*outputs[name].shape[:2], -1, width), 2, 1)
+        )
+        for name in PROJECTIONS
     }
 
 
@@ -242,6 +300,9 @@ def _of_nothing(model: Network, wanted: Wanted) -> Outputs:
     outputs = {"hidden_states": np.empty((len(wanted.layers), 0, model.hidden_size), np.float32)}
     if wanted.attention:
         outputs["attentions"] = np.empty((blocks, model.num_heads or 0, 0, 0), np.float32)
+    if wanted.projections:
+        layers = len(_attention_layers(model, wanted)["queries"])
+        outputs |= {name: np.empty((layers, 0, model.hidden_size), np.float32) for name in PROJECTIONS}
     if wanted.logits and model.has_head:
         outputs["logits"] = np.empty((0, model.vocab_size), np.float32)
     return outputs

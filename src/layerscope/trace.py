@@ -53,6 +53,9 @@ _AXES = {
     "decoder_hidden_states": "layer, target token, hidden",
     "decoder_attentions": "layer, head, target query, target key",
     "cross_attentions": "layer, head, target query, key",
+    "queries": "layer, head, token, width",
+    "keys": "layer, head, token, width",
+    "values": "layer, head, token, width",
 }
 
 
@@ -77,8 +80,8 @@ class Trace(Result):
         windows: for each window that passed, its first token and one past its last; one for a text that
             fits the context window.
         outputs: the arrays by name.
-        attention_layers: for each output that is attention, the layers that it holds, in order: the blocks that were
-            kept and have one. In hybrid networks only some have.
+        attention_layers: for each output of attention (its queries, keys and values too), the layers that it holds, in
+            order: the blocks that were kept and have one. In hybrid networks only some have.
         missing: for outputs that are not there, why.
     """
 
@@ -108,6 +111,21 @@ class Trace(Result):
         `attentions[k-1]` is block k where all were kept and each has attention; `attention_layers` says which are.
         """
         return self._output("attentions")
+
+    @property
+    def queries(self) -> Array:
+        """[layer, head, token, width] of the blocks that were kept, before any norm or rotation."""
+        return self._output("queries")
+
+    @property
+    def keys(self) -> Array:
+        """[layer, head, token, width] likewise; heads of queries may share one (`anatomy` says which)."""
+        return self._output("keys")
+
+    @property
+    def values(self) -> Array:
+        """[layer, head, token, width] likewise."""
+        return self._output("values")
 
     @property
     def pooler_output(self) -> Array:

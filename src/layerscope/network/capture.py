@@ -33,6 +33,7 @@ class Site:
         side: "in" or "out".
         path: how to reach the tensor in a nest of tuples and dictionaries.
         stream: the axis of parallel residual streams, of which the first is taken; None where there is one stream.
+        part: which of how many equal parts of the last axis, where several outputs stand side by side; None for all.
     """
 
     module: str
@@ -40,6 +41,7 @@ class Site:
     side: Side
     path: Path = ()
     stream: int | None = None
+    part: tuple[int, int] | None = None
 
     @property
     def is_reported(self) -> bool:
@@ -48,7 +50,8 @@ class Site:
 
     def of(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tensor [text, …] in what passes here."""
-        return tensor if self.stream is None else tensor.select(self.stream, 0)
+        tensor = tensor if self.stream is None else tensor.select(self.stream, 0)
+        return tensor if self.part is None else tensor.chunk(self.part[1], dim=-1)[self.part[0]]
 
 
 class _Stop(Exception):  # noqa: N818 (no error: all that was wanted has passed)

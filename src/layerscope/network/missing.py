@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from layerscope.network.heads import HEAD_OUTPUTS
 from layerscope.network.network import Network
+from layerscope.network.projections import PROJECTIONS
 from layerscope.network.wanted import Wanted
 from layerscope.reduce.layers import listed
 from layerscope.trace import OF_WINDOWS
@@ -25,6 +26,10 @@ def why_missing(model: Network, wanted: Wanted, has_target: bool, windows: int) 
         decoder = "Give the decoder something to read: run with target=."
         if has_target:
             decoder = f"None of the decoder's layers, 0 to {model.num_decoder_layers}, was kept: name one in layers=."
+    projections = "Queries, keys and values were not kept: run with projections=True and a layer from 1 on."
+    if wanted.projections and max(wanted.layers, default=0) > 0:
+        having = sorted({index + 1 for _, index in model.projections()})
+        projections = f"None of the layers that were kept has any; in {name} these have: {listed(having)}."
     pooler = f"{name} has no trained pooler."
     if model.untrained_pooler:
         pooler = f"The checkpoint of {name} has no weights for its pooler: its output would be noise. Use mean or cls."
@@ -42,6 +47,7 @@ def why_missing(model: Network, wanted: Wanted, has_target: bool, windows: int) 
         "decoder_attentions": attention if has_target else decoder,
         "cross_attentions": attention if has_target else decoder,
         "decoder_hidden_states": decoder,
+        **dict.fromkeys(PROJECTIONS, projections),
         **{one: _why_no_logits(one, model, wanted, windows) for one in HEAD_OUTPUTS},
         "pooler_output": pooler,
     } | left_out

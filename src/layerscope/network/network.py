@@ -9,9 +9,10 @@ from typing import Any
 from layerscope.errors import ModelError
 from layerscope.network.batching import ALONE
 from layerscope.network.blocks import Block, find_blocks
-from layerscope.network.capture import evaluation
+from layerscope.network.capture import Key, Site, evaluation
 from layerscope.network.limits import Limits, limits
 from layerscope.network.parts import Parts
+from layerscope.network.projections import projection_sites
 from layerscope.network.sites import Sites, attention_sites, hidden_sites
 from layerscope.network.traits import Traits, traits
 
@@ -63,6 +64,10 @@ class Network(Parts):
                 with evaluation(self.hf):
                     self._found.blocks = find_blocks(self, self.sites())
             return self._found.blocks["hidden_states" if side == "encoder" else "decoder_hidden_states"]
+
+    def projections(self) -> dict[Key, Site]:
+        """Where the blocks of a known kind, of an encoder-decoder its encoder's, make queries, keys and values."""
+        return projection_sites(self.hf, self.blocks())
 
     @property
     def traits(self) -> Traits:

@@ -18,6 +18,9 @@ AXES = {
     "decoder_hidden_states": "LD.",
     "decoder_attentions": "L.DD",
     "cross_attentions": "L.DT",
+    "queries": "LT.",
+    "keys": "LT.",
+    "values": "LT.",
     "pooler_output": ".",
     "logits": "T.",
 }

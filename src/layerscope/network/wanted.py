@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a pass is to bring back: layers (0 = embeddings), attention of the blocks among them, logits, pooler.
+    """What a pass is to bring back: layers (0 = embeddings), attention and projections of the blocks
+    among them, logits, pooler.
 
     `decoder_layers` are those of an encoder-decoder's decoder, empty where it is given nothing to read.
     """
@@ -17,3 +18,4 @@ class Wanted:
     attention: bool = False
     logits: bool = False
     pooler: bool = False
+    projections: bool = False

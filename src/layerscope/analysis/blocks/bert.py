@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from layerscope.analysis.blocks.attention import attend, project
 from layerscope.analysis.blocks.feed_forward import feed_forward
 from layerscope.analysis.blocks.seen import Seen
 from layerscope.analysis.blocks.step import Kind, Steps, step
+from layerscope.network.projections import ALBERT, BERT, DISTILBERT
 
 
 def steps(seen: Seen) -> Steps:
@@ -25,17 +28,15 @@ def steps(seen: Seen) -> Steps:
     yield step("output", "norm(y + d)", x, seen.output)
 
 
-def _kind(*modules: str) -> Kind:
-    roles = ("query", "key", "value", "projection", "attention norm", "up", "down", "output norm")
-    return Kind("BERT-like", dict(zip(roles, modules, strict=True)), steps)
+def _kind(heads: Mapping[str, str], *modules: str) -> Kind:
+    roles = ("projection", "attention norm", "up", "down", "output norm")
+    return Kind("BERT-like", {**heads, **dict(zip(roles, modules, strict=True))}, steps)
 
 
 # The same block under three sets of names: of BERT, RoBERTa, ELECTRA and others; of DistilBERT; of ALBERT.
 KINDS = (
     _kind(
-        "attention.self.query",
-        "attention.self.key",
-        "attention.self.value",
+        BERT,
         "attention.output.dense",
         "attention.output.LayerNorm",
         "intermediate.dense",
@@ -43,9 +44,7 @@ KINDS = (
         "output.LayerNorm",
     ),
     _kind(
-        "attention.q_lin",
-        "attention.k_lin",
-        "attention.v_lin",
+        DISTILBERT,
         "attention.out_lin",
         "sa_layer_norm",
         "ffn.lin1",
@@ -53,9 +52,7 @@ KINDS = (
         "output_layer_norm",
     ),
     _kind(
-        "attention.query",
-        "attention.key",
-        "attention.value",
+        ALBERT,
         "attention.dense",
         "attention.LayerNorm",
         "ffn",

@@ -9,6 +9,7 @@ from layerscope.analysis.blocks.attention import Heads, attend, split
 from layerscope.analysis.blocks.feed_forward import feed_forward
 from layerscope.analysis.blocks.seen import Seen
 from layerscope.analysis.blocks.step import Kind, Step, Steps, product, step
+from layerscope.network.projections import GPT2
 from layerscope.reduce.pooling import Array
 
 
@@ -50,7 +51,7 @@ KINDS = (
         "GPT-2-like",
         {
             "attention norm": "ln_1",
-            "query": "attn.c_attn",
+            **GPT2,
             "projection": "attn.c_proj",
             "feed-forward norm": "ln_2",
             "up": "mlp.c_fc",

@@ -7,6 +7,7 @@ from layerscope.analysis.blocks.attention import attend, project
 from layerscope.analysis.blocks.feed_forward import gated_feed_forward
 from layerscope.analysis.blocks.seen import Seen
 from layerscope.analysis.blocks.step import Kind, Part, Steps, step
+from layerscope.network.projections import LLAMA
 from layerscope.reduce.pooling import Array
 
 
@@ -48,9 +49,7 @@ KINDS = (
         "Llama-like",
         {
             "attention norm": "input_layernorm",
-            "query": "self_attn.q_proj",
-            "key": "self_attn.k_proj",
-            "value": "self_attn.v_proj",
+            **LLAMA,
             "query norm": "self_attn.q_norm",
             "key norm": "self_attn.k_norm",
             "projection": "self_attn.o_proj",
