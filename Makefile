@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test test-all check format bench picture clean
 
 setup: $(READY)
 
@@ -21,7 +21,11 @@ $(READY): pyproject.toml constraints.txt Makefile
 demo: setup
 	@$(BIN)/layerscope demo
 
+# What one runs all day; and all of it, with clusters, kills, servers and notebooks, which CI runs.
 test: setup
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: setup
 	$(BIN)/python -m pytest -n 2
 
 check: setup
@@ -29,7 +33,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(MAKE) test
+	$(MAKE) test-all
 
 format: setup
 	$(BIN)/ruff format .
@@ -40,6 +44,10 @@ bench: setup
 	$(BIN)/python benchmarks/extract.py --picture
 	$(BIN)/python benchmarks/questions.py
 	$(BIN)/python benchmarks/waits.py
+
+# Which part of the package imports which, without circles: imports.svg.
+picture: setup
+	$(BIN)/python benchmarks/imports.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -8,6 +8,8 @@ from nbclient import NotebookClient
 
 from test_result import UNDRAWN
 
+pytestmark = pytest.mark.slow
+
 CELLS = {
     "": """
 import layerscope as ls

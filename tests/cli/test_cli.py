@@ -222,6 +222,7 @@ def test_a_head_without_weights_is_not_looked_at(command, tmp_path):
     assert "What the model expects" not in out
 
 
+@pytest.mark.slow
 def test_as_a_process():
     """A reader that stops early, and an interrupt while it works."""
     piped = subprocess.run(

@@ -140,6 +140,7 @@ def test_a_plan(command, reviews):
     assert "1.5 TB in all" in out
 
 
+@pytest.mark.slow
 def test_stdin_and_ctrl_c(tiny_folder, tmp_path):
     with subprocess.Popen(
         [

@@ -162,6 +162,7 @@ def test_without_the_library(tmp_path, monkeypatch):
         next(read_conllu(tmp_path / "any.conllu"))
 
 
+@pytest.mark.slow
 def test_a_treebank_of_any_size_takes_little_memory(tmp_path):
     path = tmp_path / "large.conllu"
     path.write_text((ENGLISH + "\n") * 20_000)

@@ -98,6 +98,7 @@ def test_a_name_that_is_no_utf8_is_shown_with_escapes(tiny, tmp_path):
     assert made.to_pandas()["file"].tolist() == ["caf\\udce9.txt"]
 
 
+@pytest.mark.slow
 def test_closed_standard_input_is_a_sentence(tiny_folder, tmp_path):
     command = f"{sys.executable} -m layerscope.cli extract - -o {tmp_path}/out -m {tiny_folder('bert')} <&-"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
@@ -105,6 +106,7 @@ def test_closed_standard_input_is_a_sentence(tiny_folder, tmp_path):
     assert "Standard input is closed" in done.stderr
 
 
+@pytest.mark.slow
 def test_with_closed_standard_output_all_is_written(tiny_folder, tmp_path):
     (tmp_path / "a.txt").write_text("a\n")
     words = f"extract {tmp_path}/a.txt -o {tmp_path}/out -m {tiny_folder('bert')}"

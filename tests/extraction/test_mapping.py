@@ -113,6 +113,7 @@ def test_an_iterator_in_a_batch_is_not_used_up(tiny):
     assert len(made["cls_3"]) == 2
 
 
+@pytest.mark.slow
 def test_a_map_in_several_processes_after_a_pass_in_this_one(tiny_folder):
     """Forked processes: the threads that the pass here started are not there."""
     code = (

@@ -36,6 +36,8 @@ from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLINGS, pooling
 from tiny import build
 
+pytestmark = pytest.mark.slow
+
 ray = pytest.importorskip("ray")
 
 # Ray leaves sockets and pipes of the processes it started to the garbage collector, and tells of changes to come.

@@ -37,6 +37,7 @@ def failing_after(texts, count):
     raise ConnectionError("the source went away")
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_the_folder_is_in_the_end_the_same(tiny_folder, tmp_path):
     result = subprocess.run(
         [sys.executable, HERE / "killed.py", tiny_folder("bert"), tmp_path, "24", "7"],
@@ -162,6 +163,7 @@ def test_a_damaged_part_is_found_and_made_again(tiny, tmp_path, harm):
     assert check(out).passed
 
 
+@pytest.mark.slow
 def test_a_part_of_a_slow_model_has_few_rows_and_the_number_is_kept(tiny_folder, tmp_path):
     model, texts = ls.load(tiny_folder("bert"), device="cpu"), ["seeing is believing"] * 14
 
@@ -369,6 +371,7 @@ def going(tiny_folder, out, *before):
     return process
 
 
+@pytest.mark.slow
 def test_ctrl_c_writes_what_is_whole_and_a_second_writer_is_refused_meanwhile(tiny, tiny_folder, tmp_path):
     process = going(tiny_folder, tmp_path / "out")
     while not list((tmp_path / "out").glob("part-*")):
@@ -389,6 +392,7 @@ def test_ctrl_c_writes_what_is_whole_and_a_second_writer_is_refused_meanwhile(ti
     assert not check(tmp_path / "out").damaged
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_folder, tmp_path):
     # A file system of two megabytes, in a name space of its own.
     inside = (
@@ -412,6 +416,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(tiny_folder,
     assert int(second.split()[-1]) > parts + 2
 
 
+@pytest.mark.slow
 def test_memory_that_is_not_enough_halves_the_batch_and_is_remembered(tiny_folder, tmp_path):
     code = (
         "import os, resource, sys\n"

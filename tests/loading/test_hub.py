@@ -16,6 +16,8 @@ import tiny
 from hub_server import Hub, Repository, serving
 from tampering import copied, pickled, sharded
 
+pytestmark = pytest.mark.slow
+
 # Loads what it is told to, one after the other, and writes what came of it; prints nothing.
 SCRIPT = """
 import json, sys, time

@@ -295,6 +295,7 @@ def test_a_refusal_names_the_piece_and_leaves_the_tokens_usable():
     assert len(tokens.strings) == len(tokens) > 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["minilm", "xlm-roberta", "bytelevel", "prophetnet"])
 def test_a_hundred_thousand_words_are_placed(kind, model):
     words = model.vocabulary if kind == "minilm" else vocabulary(kind)
