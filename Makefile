@@ -45,9 +45,9 @@ bench: setup
 	$(BIN)/python benchmarks/questions.py
 	$(BIN)/python benchmarks/waits.py
 
-# Which part of the package imports which, without circles: imports.svg.
+# Which part of the package imports which, without circles: docs/imports.png.
 picture: setup
-	$(BIN)/python benchmarks/imports.py
+	$(BIN)/python docs/imports.py
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

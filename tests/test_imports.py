@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +75,19 @@ def test_every_error_and_warning_is_public():
         "assert set(ours) <= set(layerscope.__all__), ours\n"
     )
     loaded_after(code)
+
+
+def test_no_files_import_each_other_in_a_circle():
+    code = (
+        "import sys; sys.path.insert(0, 'docs')\n"
+        "import imports, networkx as nx\n"
+        "graph = imports.files()\n"
+        "assert graph.number_of_edges() > 900\n"
+        "assert nx.is_directed_acyclic_graph(graph), list(nx.find_cycle(graph))\n"
+    )
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_unknown_name():

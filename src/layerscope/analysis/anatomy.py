@@ -9,8 +9,8 @@ import numpy as np
 
 from layerscope.analysis.blocks import bert, gpt2, llama
 from layerscope.analysis.blocks.passage import Passage, passage
-from layerscope.analysis.blocks.seen import norm
-from layerscope.analysis.blocks.step import Kind, Step, Steps, step
+from layerscope.analysis.blocks.seen import Kind, norm
+from layerscope.analysis.blocks.step import Step, Steps, step
 from layerscope.arguments import checked
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.network.outputs import tolerance

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from layerscope.analysis.blocks.attention import attend, project
 from layerscope.analysis.blocks.feed_forward import feed_forward
-from layerscope.analysis.blocks.seen import Seen
-from layerscope.analysis.blocks.step import Kind, Steps, step
+from layerscope.analysis.blocks.seen import Kind, Seen
+from layerscope.analysis.blocks.step import Steps, step
 from layerscope.network.projections import ALBERT, BERT, DISTILBERT
 
 

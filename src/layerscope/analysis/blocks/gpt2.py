@@ -7,8 +7,8 @@ from collections.abc import Generator
 from layerscope.algebra import split_heads
 from layerscope.analysis.blocks.attention import Heads, attend, split
 from layerscope.analysis.blocks.feed_forward import feed_forward
-from layerscope.analysis.blocks.seen import Seen
-from layerscope.analysis.blocks.step import Kind, Step, Steps, product, step
+from layerscope.analysis.blocks.seen import Kind, Seen
+from layerscope.analysis.blocks.step import Step, Steps, product, step
 from layerscope.network.projections import GPT2
 from layerscope.reduce.pooling import Array
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from layerscope.algebra import rotate
 from layerscope.analysis.blocks.attention import attend, project
 from layerscope.analysis.blocks.feed_forward import gated_feed_forward
-from layerscope.analysis.blocks.seen import Seen
-from layerscope.analysis.blocks.step import Kind, Part, Steps, step
+from layerscope.analysis.blocks.seen import Kind, Seen
+from layerscope.analysis.blocks.step import Part, Steps, step
 from layerscope.network.projections import LLAMA
 from layerscope.reduce.pooling import Array
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from layerscope.analysis.blocks.seen import Seen
-from layerscope.analysis.blocks.step import Kind, parts_of
+from layerscope.analysis.blocks.seen import Kind, Seen, parts_of
 from layerscope.errors import ModelError
 from layerscope.network.capture import Side, Site, evaluation, observe, recording_attention, tensors
 from layerscope.network.inputs import inputs_of

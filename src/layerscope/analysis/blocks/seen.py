@@ -1,16 +1,16 @@
-"""What a block showed while a text passed through it, and the weights that it has."""
+"""What kinds of block there are, what a block showed while a text passed through it, and the weights that it has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from layerscope.algebra import ACTIVATIONS, Linear, layer_norm, rms_norm
-from layerscope.analysis.blocks.step import Kind
+from layerscope.analysis.blocks.step import Steps
 from layerscope.errors import ModelError
 from layerscope.network.capture import Side, tensors
 from layerscope.network.outputs import as_array
@@ -21,6 +21,39 @@ _HIDDEN = -1e4
 
 # Where configurations name the activation function.
 _ACTIVATION_NAMES = ("hidden_act", "activation_function", "activation")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A way to build a block, recognised by the parameters that it has, whatever its class is called.
+
+    Attributes:
+        name: what it is called here.
+        parts: which modules play which role; a block that has others with parameters is none of this kind.
+        steps: what is computed in it, step by step.
+        may: roles that it can do without.
+    """
+
+    name: str
+    parts: Mapping[str, str]
+    steps: Callable[[Seen], Steps]
+    may: frozenset[str] = field(default=frozenset())
+
+    def fits(self, block: Any) -> bool:
+        """Whether a module is a block of this kind."""
+        return not any(self.differences(parts_of(block)))
+
+    def differences(self, parts: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Of the parts of a block those that this kind has not, and those of this kind that it lacks."""
+        needed = {module for role, module in self.parts.items() if role not in self.may}
+        return frozenset(parts) - set(self.parts.values()), frozenset(needed - set(parts))
+
+
+def parts_of(block: Any) -> frozenset[str]:
+    """The names of the modules within a block that have parameters of their own."""
+    return frozenset(
+        name for name, module in block.named_modules() if any(True for _ in module.parameters(recurse=False))
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from layerscope.algebra import Linear
 from layerscope.reduce.pooling import Array
-
-if TYPE_CHECKING:
-    from layerscope.analysis.blocks.seen import Seen
 
 # What the axes of each step are, and what it is in a few words.
 _TOKENS, _INNER, _HEADS, _SCORES = "token hidden", "token inner", "head token width", "head query key"
@@ -114,36 +110,3 @@ def product(layer: Linear, x: str, name: str) -> str:
 # The steps of a block; and those of a part of it, which gives back what comes out of it.
 Steps = Iterator[Step]
 Part = Generator[Step, None, Array]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A way to build a block, recognised by the parameters that it has, whatever its class is called.
-
-    Attributes:
-        name: what it is called here.
-        parts: which modules play which role; a block that has others with parameters is none of this kind.
-        steps: what is computed in it, step by step.
-        may: roles that it can do without.
-    """
-
-    name: str
-    parts: Mapping[str, str]
-    steps: Callable[[Seen], Steps]
-    may: frozenset[str] = field(default=frozenset())
-
-    def fits(self, block: Any) -> bool:
-        """Whether a module is a block of this kind."""
-        return not any(self.differences(parts_of(block)))
-
-    def differences(self, parts: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
-        """Of the parts of a block those that this kind has not, and those of this kind that it lacks."""
-        needed = {module for role, module in self.parts.items() if role not in self.may}
-        return frozenset(parts) - set(self.parts.values()), frozenset(needed - set(parts))
-
-
-def parts_of(block: Any) -> frozenset[str]:
-    """The names of the modules within a block that have parameters of their own."""
-    return frozenset(
-        name for name, module in block.named_modules() if any(True for _ in module.parameters(recurse=False))
-    )
