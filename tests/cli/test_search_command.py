@@ -89,31 +89,3 @@ def test_an_export(command, tmp_path):
         2,
         "layerscope: Give the folder to write: layerscope export best --feature mean@4\n",
     )
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["tokens", "a bank"],
-        ["describe"],
-        ["describe", "--parameters"],
-        ["look", "a bank"],
-        ["attention", "a bank of the river"],
-        ["compare", "a bank", "the bank"],
-        ["anatomy", "a bank"],
-        ["anatomy", "a bank", "--head", "1"],
-        ["neighbors", "ghost"],
-        ["neighbors", "ghost", "bank"],
-        ["verify", "--text", "a bank"],
-    ],
-    ids=" ".join,
-)
-def test_the_table_as_csv(command, tmp_path, words):
-    path = tmp_path / "table.csv"
-    code, out, err = command(*words, "--csv", path)
-    assert code == 0
-    assert out
-    assert f"Written into {path}." in err
-    table = pd.read_csv(path)
-    assert len(table)
-    assert not any("Unnamed" in name for name in table.columns[1:])

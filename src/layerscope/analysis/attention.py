@@ -309,7 +309,7 @@ def heads(
         text: the column of texts, where there are several columns.
         segment: what a text is in text files: a "line", a "paragraph" or a "document".
         long: "window" or "error" refuse a text that does not fit the context window; "cut" cuts it.
-        progress: show a bar on stderr; if left out, when that is a terminal.
+        progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
 
     Raises:
         InputError: no texts, or one that cannot be run.

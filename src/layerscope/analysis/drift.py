@@ -160,7 +160,7 @@ def drift(
         segment: what a text is in text files: a "line", a "paragraph" or a "document".
         long: what to do with texts longer than the context window: "window", "cut" or "error". For a text in
             several windows `pooler` is NaN, and pooling="cls" an error: there is no [CLS] of the whole.
-        progress: show a bar on stderr; if left out, when that is a terminal.
+        progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
 
     Raises:
         InputError: no texts, or one that cannot be run.

@@ -234,7 +234,7 @@ def head_search(
         source: a CoNLL-U file (see `read_conllu`), or sentences.
         minimum: how many dependents a relation must have; for a causal model in at least one direction.
         limit: read so many sentences at most.
-        progress: show a bar on stderr; if left out, when that is a terminal.
+        progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
 
     Raises:
         InputError: the file cannot be read, or has no relation that is there often enough.

@@ -208,7 +208,7 @@ def senses(
         labels: the sense of each text's uses, as a list beside the texts, or as the name of a column.
         text: the column of texts, where there are several columns.
         segment: what a text is in text files: a "line", a "paragraph" or a "document".
-        progress: show a bar on stderr; if left out, when that is a terminal.
+        progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
 
     Raises:
         InputError: the word is nowhere, or only once; labels that do not fit: not one for each text, none

@@ -75,7 +75,7 @@ def extract(
         batch_tokens: tokens a batch; chosen by the machine if left out.
         engine: "local", or "ray" for a Ray cluster (the extra `ray`).
         address: of the Ray cluster; one is started here if left out.
-        progress: show a bar on stderr; if left out, when that is a terminal.
+        progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
 
     Returns:
         the features, as `open_features(out)` gives them.

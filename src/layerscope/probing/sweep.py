@@ -67,7 +67,7 @@ def sweep(
         text, pair: which columns hold the texts.
         long: what to do with texts longer than the context window: "window", "cut" or "error".
         seed: of the folds and of the shuffled labels.
-        progress: show bars on stderr; if left out, when that is a terminal.
+        progress: show bars on stderr; if left out, when that is a terminal or a notebook.
 
     Raises:
         InputError: labels that do not fit, one class only, fewer examples of a class than folds, a missing label.
