@@ -48,13 +48,17 @@ class Result(ABC):
     def _holds(self) -> str:
         """What it holds, in a few words."""
 
+    def _preview(self) -> pd.DataFrame:
+        """The table that a notebook shows the ends of; another one where the whole is very large."""
+        return self.table()
+
     def __repr__(self) -> str:
         name, calls = type(self).__name__, f"; see {self._calls}"
         return f"{name}({shorten(self._holds(), _MOST - len(name) - len(calls) - 2)}){calls}"
 
     def _repr_html_(self) -> str:
         """What it holds, its table and its picture; of a large table its ends."""
-        parts = [f"<p><b>{type(self).__name__}</b>: {escape(self._holds())}</p>", _html(self.table())]
+        parts = [f"<p><b>{type(self).__name__}</b>: {escape(self._holds())}</p>", _html(self._preview())]
         if hasattr(self, "plot"):
             parts.append(_picture(self))
         # Nothing in it is a formula, whatever signs it has.

@@ -27,6 +27,20 @@ def test_bert_base_has_109_482_240_parameters_in_199_tensors():
     assert description.head == "cls"
 
 
+def test_bert_base_has_199_parameter_tensors():
+    with quiet(), torch.device("meta"):
+        hf = transformers.BertModel(transformers.BertConfig())
+    table = ls.wrap(hf, tokenizer("wordpiece"), "bert-base").describe().parameters()
+    assert len(table) == 199
+    row = table.loc["encoder.layer.11.attention.self.query.weight"]
+    assert (row["shape"], row["parameters"], row["part"], row["component"]) == (
+        "768 × 768",
+        589_824,
+        "body",
+        "encoder",
+    )
+
+
 def test_distilgpt2_has_81_912_576_parameters_and_one_embedding_matrix():
     with quiet(), torch.device("meta"):
         hf = transformers.GPT2LMHeadModel(transformers.GPT2Config(n_layer=6))
@@ -57,6 +71,10 @@ def test_every_family_counts_each_parameter_once(family, tiny):
     assert description.family == hf.config.model_type
     assert description.context_window == (None if family == "bloom" else 64)
     assert description.to_dict()["num_parameters"] == description.num_parameters
+    table = description.parameters()
+    shapes = {name: " × ".join(map(str, one.shape)) for name, one in hf.named_parameters()}
+    assert dict(zip(table.index, table["shape"], strict=True)) == shapes
+    assert table["parameters"].sum() == description.num_parameters
 
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 3}

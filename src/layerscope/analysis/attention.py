@@ -193,12 +193,19 @@ class LayerAttention(Result):
         title = f"{last_part(self.model)}, layer {self.layer}"
         if head is None:
             return attention_heads(self.weights, self.labels, f"{title}: every {self.unit} attends to …", ax)
+        which = f"head {head}" if not isinstance(head, str) else f"{head} over the heads"
+        return heat(self._of_head(head), f"{title}, {which}", ax, meaning="attention")
+
+    def _preview(self) -> pd.DataFrame:
+        """The mean over the heads; of a long text the table has many millions of rows."""
+        return self._of_head("mean")
+
+    def _of_head(self, head: int | str) -> pd.DataFrame:
+        """[query, key] of one head, or of all together."""
         import pandas as pd
 
         rows, columns = (pd.Index(self.labels, name=name) for name in ("query", "key"))
-        table = pd.DataFrame(one_head(self.weights, head), index=rows, columns=columns)
-        which = f"head {head}" if not isinstance(head, str) else f"{head} over the heads"
-        return heat(table, f"{title}, {which}", ax, meaning="attention")
+        return pd.DataFrame(one_head(self.weights, head), index=rows, columns=columns)
 
     def _holds(self) -> str:
         heads, units = len(self.weights), counted(len(self.labels), self.unit)
