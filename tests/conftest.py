@@ -12,6 +12,7 @@ import torch
 from hypothesis import settings
 
 import layerscope as ls
+from layerscope.reduce.pooling import POOLINGS, WEIGHTINGS
 from tiny import FAMILIES, build
 
 # No timing decides a test, and the same examples are tried everywhere.
@@ -19,6 +20,16 @@ settings.register_profile("layerscope", deadline=None, derandomize=True, max_exa
 settings.load_profile("layerscope")
 
 torch.set_num_threads(1)  # the suite runs in as many processes as there are cores
+
+
+@pytest.fixture(autouse=True)
+def poolings():
+    """What a test, or an example of the documents, registers is forgotten when it ends."""
+    kept = [(registry, dict(registry)) for registry in (POOLINGS, WEIGHTINGS)]
+    yield
+    for registry, before in kept:
+        registry.clear()
+        registry.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -36,12 +36,11 @@ from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import POOLINGS, pooling
 from tiny import build
 
-pytestmark = pytest.mark.slow
-
 ray = pytest.importorskip("ray")
 
 # Ray leaves sockets and pipes of the processes it started to the garbage collector, and tells of changes to come.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
