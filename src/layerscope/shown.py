@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _WHITE_SPACE = str.maketrans({" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍"})
 
 
@@ -30,6 +32,15 @@ def first_line(error: BaseException, most: int = 200) -> str:
     """What an error of another library says, in one line; its type's name where it says nothing."""
     lines = str(error).strip().splitlines()
     return shorten(lines[0], most) if lines else type(error).__name__
+
+
+def size(shape: Iterable[int]) -> str:
+    """The shape of an array as people write it.
+
+    >>> size((7, 17, 384))
+    '7 × 17 × 384'
+    """
+    return " × ".join(map(str, shape))
 
 
 def counted(number: int, what: str) -> str:

@@ -19,7 +19,7 @@ from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.layers import listed, resolve_layer
 from layerscope.reduce.pooling import POOLER, UNPOOLED, WHOLE_TEXT, Array, pool
 from layerscope.result import Result
-from layerscope.shown import counted, last_part
+from layerscope.shown import counted, last_part, size
 from layerscope.text.saved import written
 from layerscope.text.tokens import Span, Tokens
 
@@ -45,17 +45,17 @@ _SIDES = {
 }
 
 
-# What the axes of each output are.
-_AXES = {
-    "hidden_states": "layer, token, hidden",
-    "attentions": "layer, head, query, key",
-    "pooler_output": "hidden",
-    "decoder_hidden_states": "layer, target token, hidden",
-    "decoder_attentions": "layer, head, target query, target key",
-    "cross_attentions": "layer, head, target query, key",
-    "queries": "layer, head, token, width",
-    "keys": "layer, head, token, width",
-    "values": "layer, head, token, width",
+# What the axes of each output are called.
+AXIS_NAMES = {
+    "hidden_states": ("layer", "token", "hidden"),
+    "attentions": ("layer", "head", "query", "key"),
+    "pooler_output": ("hidden",),
+    "decoder_hidden_states": ("layer", "target token", "hidden"),
+    "decoder_attentions": ("layer", "head", "target query", "target key"),
+    "cross_attentions": ("layer", "head", "target query", "key"),
+    "queries": ("layer", "head", "token", "width"),
+    "keys": ("layer", "head", "token", "width"),
+    "values": ("layer", "head", "token", "width"),
 }
 
 
@@ -280,7 +280,7 @@ class Trace(Result):
         return pd.DataFrame(
             {
                 "axes": [self._axes(name) for name in names],
-                "shape": [_shape(self.outputs[name]) if name in self.outputs else "" for name in names],
+                "shape": [size(self.outputs[name].shape) if name in self.outputs else "" for name in names],
                 "missing": ["" if name in self.outputs else self.missing[name] for name in names],
             },
             index=pd.Index(names, name="output"),
@@ -345,7 +345,7 @@ class Trace(Result):
             raise InputError("The picture of a trace compares layers: run a text with layers='all'.")
         states = self.hidden_states
         table = pd.DataFrame(
-            cosine_of_pairs(states, np.broadcast_to(states[:1], states.shape)).T,
+            cosine_of_pairs(states, states[:1]).T,
             index=pd.Index(self.tokens.strings),
             columns=pd.Index([f"layer {layer}" for layer in self.layers]),
         )
@@ -361,8 +361,8 @@ class Trace(Result):
 
     def _axes(self, name: str) -> str:
         """What the axes of an output are."""
-        if name in _AXES:
-            return _AXES[name]
+        if name in AXIS_NAMES:
+            return ", ".join(AXIS_NAMES[name])
         axes = next((head.axes[name] for head in self.heads if name in head.axes), "")
         last = "vocabulary" if any(head.is_language_model for head in self.heads) else "label"
         return ", ".join(["token" if axis == "T" else last for axis in axes])
@@ -396,10 +396,6 @@ class Trace(Result):
         if name in self.outputs:
             return self.outputs[name]
         raise ModelError(self.missing.get(name, f"{self.model} computes no {name}."))
-
-
-def _shape(array: Array) -> str:
-    return " × ".join(map(str, array.shape))
 
 
 def _position(layer: int, depth: int, kept: Sequence[int]) -> int:

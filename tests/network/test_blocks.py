@@ -68,3 +68,22 @@ def test_they_are_looked_for_once(tiny_folder):
     finally:
         handle.remove()
     assert not passes
+
+
+def test_a_block_that_changes_nothing_is_found_and_looked_for_anew(tiny_folder):
+    """What goes into it and what comes out are the same for now, as other weights would tell apart."""
+    model = ls.load(tiny_folder("gpt2"), device="cpu")
+    parts = [model.hf.get_submodule(f"transformer.h.1.{name}") for name in ("attn.c_proj", "mlp.c_proj")]
+    kept = [{key: value.clone() for key, value in part.state_dict().items()} for part in parts]
+    with torch.no_grad():
+        for part in parts:
+            part.weight.zero_()
+            part.bias.zero_()
+    expected = [f"transformer.h.{number}" for number in range(3)]
+    assert not model.sites().certain
+    assert [block.module for block in model.blocks()] == expected
+    assert model._found.blocks is None
+    for part, before in zip(parts, kept, strict=True):
+        part.load_state_dict(before)
+    assert [block.module for block in model.blocks()] == expected
+    assert model._found.blocks is not None

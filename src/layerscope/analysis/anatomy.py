@@ -17,7 +17,7 @@ from layerscope.network.outputs import tolerance
 from layerscope.reduce.attention import one_head
 from layerscope.reduce.layers import resolve_layer
 from layerscope.result import Result
-from layerscope.shown import counted, last_part
+from layerscope.shown import counted, last_part, size
 from layerscope.text.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Anatomy(Result):
 
         return pd.DataFrame(
             {
-                "shape": [" × ".join(map(str, one.array.shape)) for one in self.steps],
+                "shape": [size(one.array.shape) for one in self.steps],
                 "axes": [one.axes for one in self.steps],
                 "formula": [one.formula for one in self.steps],
                 "length": [_length(one) for one in self.steps],

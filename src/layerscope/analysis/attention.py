@@ -14,7 +14,7 @@ from layerscope.corpus.corpus import open_corpus
 from layerscope.engine.stream import ROWS
 from layerscope.errors import InputError, brief, unknown
 from layerscope.progress import shown
-from layerscope.reduce.attention import one_head, units, without_sink
+from layerscope.reduce.attention import one_head, units, which_heads, without_sink
 from layerscope.reduce.finite import check_finite
 from layerscope.reduce.heads import MEASURES, measures
 from layerscope.reduce.layers import resolve_layer
@@ -72,7 +72,7 @@ class Partners(Result):
 
         Bold is what it attends to in the last layer too.
         """
-        over = f"head {self.head}" if not isinstance(self.head, str) else f"{self.head} over the heads"
+        over = which_heads(self.head)
         title = f"{last_part(self.model)}: what each {self.unit} attends to most ({over})"
         return draw_partners(self.rows, title, ax)
 
@@ -193,8 +193,7 @@ class LayerAttention(Result):
         title = f"{last_part(self.model)}, layer {self.layer}"
         if head is None:
             return attention_heads(self.weights, self.labels, f"{title}: every {self.unit} attends to …", ax)
-        which = f"head {head}" if not isinstance(head, str) else f"{head} over the heads"
-        return heat(self._of_head(head), f"{title}, {which}", ax, meaning="attention")
+        return heat(self._of_head(head), f"{title}, {which_heads(head)}", ax, meaning="attention")
 
     def _preview(self) -> pd.DataFrame:
         """The mean over the heads; of a long text the table has many millions of rows."""

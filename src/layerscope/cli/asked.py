@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import typer
 
@@ -72,6 +73,11 @@ class Asked:
 
         message = re.sub(rf"^({names})(?= is | are )", lambda found: flags[found[0]], message)
         return re.sub(rf"\b(?P<name>{names})=(?P<value>{_VALUE})?", option, message)
+
+
+def names_in(*groups: Any) -> list[str]:
+    """The parameters of groups of options, such as `ModelOptions`, for `Asked.refuse`."""
+    return [one.name for group in groups for one in fields(group)]
 
 
 def _written(value: str) -> str:

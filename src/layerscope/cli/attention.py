@@ -71,6 +71,7 @@ def command(
     if as_json:
         show_json(found.to_dict())
         return
+    from layerscope.reduce.attention import which_heads
     from layerscope.view import terminal
 
     table = found.table()
@@ -78,8 +79,7 @@ def command(
     if not len(table):
         note("note: The text has too few words that attend to each other.")
         return
-    over = f"head {which}" if isinstance(which, int) else f"{which} over the heads"
-    show(terminal.heading(f"What each {unit} attends to most ({over}{out})"))
+    show(terminal.heading(f"What each {unit} attends to most ({which_heads(which)}{out})"))
     show(terminal.frame(_side_by_side(table[table["layer"].isin(chosen)], unit)))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from layerscope.cli.asked import Asked
+from layerscope.cli.asked import Asked, names_in
 from layerscope.cli.files import Files
 from layerscope.cli.options import Json, ModelOptions, with_options
 from layerscope.cli.output import note, show, show_json
@@ -58,18 +58,9 @@ def command(
 
     features = open_features(folder)
     if like is not None:
-        own = (
-            "model",
-            "revision",
-            "task",
-            "device",
-            "dtype",
-            "allow_pickle",
-            "trust_remote_code",
-            "word",
-            "pair",
+        asked.refuse(
+            *names_in(ModelOptions), "word", "pair", why="with --like, whose vector is in the folder"
         )
-        asked.refuse(*own, why="with --like, whose vector is in the folder")
         found = features.search(features.vector(like, column), k, column)
     else:
         model.check()

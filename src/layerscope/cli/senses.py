@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from layerscope.cli.asked import Asked
+from layerscope.cli.asked import Asked, names_in
 from layerscope.cli.corpora import CorpusOptions, Sources
 from layerscope.cli.files import Files
 from layerscope.cli.options import Json, ModelOptions, with_options
@@ -106,18 +106,10 @@ def _stored(asked: Asked, features: Features, word: str, label: str | None) -> S
     name = features.folder.name
     if "model" in asked.given:
         raise InputError(f"{name} is a folder of features, which needs no model: leave --model out.")
-    own = (
-        "revision",
-        "device",
-        "dtype",
-        "allow_pickle",
-        "trust_remote_code",
-        "text",
-        "segment",
-        "limit",
-        "sample",
+    asked.refuse(
+        *names_in(ModelOptions, CorpusOptions),
+        why="on a folder of features, which has its own model and texts",
     )
-    asked.refuse(*own, why="on a folder of features, which has its own model and texts")
     return senses(features, word, labels=label)
 
 

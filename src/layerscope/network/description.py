@@ -12,7 +12,7 @@ from layerscope.head import Head
 from layerscope.network.network import Network
 from layerscope.network.notes import notes
 from layerscope.result import Result
-from layerscope.shown import last_part
+from layerscope.shown import last_part, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ class Description(Result):
 
         return pd.DataFrame(
             {
-                "shape": [" × ".join(map(str, one.shape)) for one in self.tensors],
+                "shape": [size(one.shape) for one in self.tensors],
                 "parameters": [math.prod(one.shape) for one in self.tensors],
                 "dtype": [one.dtype for one in self.tensors],
                 "part": [one.part for one in self.tensors],

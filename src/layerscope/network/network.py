@@ -25,6 +25,7 @@ class Found:
     traits: Traits | None = None
     limits: Limits | None = None
     blocks: dict[str, tuple[Block | None, ...]] | None = None
+    projections: dict[Key, Site] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +61,24 @@ class Network(Parts):
             side: "encoder", or "decoder" for an encoder-decoder's decoder.
         """
         with self.lock:
-            if self._found.blocks is None:
+            found = self._found.blocks
+            if found is None:
+                sites = self.sites()
                 with evaluation(self.hf):
-                    self._found.blocks = find_blocks(self, self.sites())
-            return self._found.blocks["hidden_states" if side == "encoder" else "decoder_hidden_states"]
+                    found = find_blocks(self, sites)
+                if sites.certain:
+                    self._found.blocks = found
+            return found["hidden_states" if side == "encoder" else "decoder_hidden_states"]
 
     def projections(self) -> dict[Key, Site]:
         """Where the blocks of a known kind, of an encoder-decoder its encoder's, make queries, keys and values."""
-        return projection_sites(self.hf, self.blocks())
+        with self.lock:
+            found = self._found.projections
+            if found is None:
+                found = projection_sites(self.hf, self.blocks())
+                if self._found.blocks is not None:
+                    self._found.projections = found
+            return found
 
     @property
     def traits(self) -> Traits:

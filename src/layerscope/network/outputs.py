@@ -25,16 +25,6 @@ AXES = {
     "logits": "T.",
 }
 
-# What those axes are called, the text's left out.
-AXIS_NAMES = {
-    "hidden_states": ("token", "hidden"),
-    "attentions": ("head", "query", "key"),
-    "decoder_hidden_states": ("target token", "hidden"),
-    "decoder_attentions": ("head", "target query", "target key"),
-    "cross_attentions": ("head", "target query", "key"),
-    "pooler_output": ("hidden",),
-}
-
 # In float32, relative to the largest value of an output (or to 1 if that is smaller); the others round more.
 TOLERANCES = {"float32": 1e-5, "float64": 1e-5, "float16": 2e-2, "bfloat16": 1e-1}
 

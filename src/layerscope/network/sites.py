@@ -21,9 +21,10 @@ from layerscope.errors import ModelError
 from layerscope.network.batching import Item
 from layerscope.network.capture import Key, Side, Site, call, recording_attention, tensors, watch
 from layerscope.network.inputs import network_inputs
-from layerscope.network.outputs import AXES, AXIS_NAMES, reported
+from layerscope.network.outputs import AXES, reported
 from layerscope.network.parts import Parts
 from layerscope.network.trial import batch, short_item
+from layerscope.trace import AXIS_NAMES
 
 STATES = ("hidden_states", "decoder_hidden_states")
 ATTENTIONS = ("attentions", "decoder_attentions", "cross_attentions")
@@ -298,7 +299,7 @@ def _stream(name: str, value: Any, lengths: Mapping[str, int]) -> int | None:
         for axis in range(len(shape)):
             if fits(shape[:axis] + shape[axis + 1 :]):
                 return axis
-    wanted = ", ".join(AXIS_NAMES[name])
+    wanted = ", ".join(axis for axis in AXIS_NAMES[name] if axis != "layer")
     raise ValueError(
         f"has the shape {list(shape)} for texts of {lengths['T']} tokens, which is not [text, {wanted}]"
     )

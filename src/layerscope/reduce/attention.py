@@ -32,6 +32,15 @@ def one_head(heads: Array, head: int | str) -> Array:
     return np.asarray(heads[head])
 
 
+def which_heads(head: int | str) -> str:
+    """What `one_head` takes, in words.
+
+    >>> which_heads(4), which_heads("mean")
+    ('head 4', 'mean over the heads')
+    """
+    return f"{head} over the heads" if isinstance(head, str) else f"head {head}"
+
+
 @dataclass(frozen=True, eq=False)
 class Units:
     """The tokens or words of a text in order, as the rows or columns of an attention table.
