@@ -46,20 +46,20 @@ if TYPE_CHECKING:
     from layerscope.errors import StorageError as StorageError
     from layerscope.errors import UntrustedError as UntrustedError
     from layerscope.extraction.extract import extract as extract
-    from layerscope.extraction.features import open_features as open_features
-    from layerscope.extraction.mapping import FeatureMap as FeatureMap
     from layerscope.extraction.plan import plan as plan
     from layerscope.loading.checkpoint import load as load
     from layerscope.loading.checkpoint import wrap as wrap
     from layerscope.model import Model as Model
     from layerscope.opened import open_trace as open_trace
     from layerscope.probing.export import export as export
+    from layerscope.probing.feature_map import FeatureMap as FeatureMap
     from layerscope.probing.layer_features import LayerFeatures as LayerFeatures
     from layerscope.probing.sweep import sweep as sweep
     from layerscope.reduce.cosine import cosine as cosine
     from layerscope.reduce.feature import Feature as Feature
     from layerscope.reduce.pooling import pooling as pooling
     from layerscope.reduce.pooling import weighting as weighting
+    from layerscope.store.features import open_features as open_features
     from layerscope.text.tokens import Span as Span
     from layerscope.text.tokens import Tokens as Tokens
     from layerscope.trace import Trace as Trace
@@ -93,8 +93,8 @@ _HOMES = {
     "verify": "analysis.verify",
     "open_corpus": "corpus.corpus",
     "extract": "extraction.extract",
-    "open_features": "extraction.features",
-    "FeatureMap": "extraction.mapping",
+    "open_features": "store.features",
+    "FeatureMap": "probing.feature_map",
     "plan": "extraction.plan",
     "sweep": "probing.sweep",
     "export": "probing.export",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from layerscope.arguments import checked
 from layerscope.errors import InputError, brief
@@ -236,6 +236,19 @@ class Model(Network):
         given = texts if isinstance(texts, Iterator) else list_of_texts(texts)
         found = encode(self, given, parsed, dtype=dtype, long=long, progress=progress)
         return found[0] if is_one else dict(zip(map(str, asked), found, strict=True))
+
+    def identity(self) -> dict[str, Any]:
+        """What makes it the same model again: kind and sizes, and the SHA-256 of the weights and of the tokenizer.
+
+        All its weights are read. A folder of features holds this of the model that made them.
+
+        >>> import layerscope as ls
+        >>> ls.load().identity() == ls.load().identity()
+        True
+        """
+        from layerscope.network.identity import identity
+
+        return identity(self)
 
     def describe(self) -> Description:
         """Modules, parameters by component, tied weights, limits, and where the weights came from."""

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from layerscope import samples
-from layerscope.engine.cells import cells
+from layerscope.engine.column_values import column_values
 from layerscope.engine.precision import LEAST_COSINE, cast, choose, multiplies_bfloat16, spread
 from layerscope.engine.replicas import Replicas
 from layerscope.errors import InputError
@@ -32,7 +32,9 @@ def test_bfloat16_is_taken_where_every_vector_stays_close(model, hardware):
     assert chosen.hf.dtype == torch.bfloat16
     assert record["chosen"] == "bfloat16"
     assert record["texts"] == 12
-    exact, rounded = (cells(Replicas(one), sample(model), FEATURES, Budget(512)) for one in (model, chosen))
+    exact, rounded = (
+        column_values(Replicas(one), sample(model), FEATURES, Budget(512)) for one in (model, chosen)
+    )
     for name, least in record["least_cosine"].items():
         pairs = zip(exact[name].values, rounded[name].values, strict=True)
         cosines = [

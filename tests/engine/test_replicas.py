@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from layerscope import samples
-from layerscope.engine.cells import cells
+from layerscope.engine.column_values import column_values
 from layerscope.engine.replicas import Replicas
 from layerscope.errors import ModelError
 from layerscope.network.memory import Budget
@@ -15,7 +15,7 @@ FEATURES = [Feature.parse(one) for one in ("mean@all", "max@-1", "tokens@-1")]
 
 def made(workers, texts, budget=200):
     tokens = encode(workers.model.vocabulary, texts)
-    return cells(workers, tokens, FEATURES, Budget(budget))
+    return column_values(workers, tokens, FEATURES, Budget(budget))
 
 
 def test_any_number_of_workers_gives_the_same_bits(tiny):
@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_divided_and_all_of_it_comes(tiny):
 
             return super().passes(items, budget, limited)
 
-    limited = cells(Small(model, 2), tokens, FEATURES, budget)
+    limited = column_values(Small(model, 2), tokens, FEATURES, budget)
     for a, b in zip(limited["mean_1"].values, made(Replicas(model, 1), texts)["mean_1"].values, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     assert budget.tokens <= 64

@@ -17,7 +17,8 @@ import layerscope as ls
 from layerscope import samples
 from layerscope.errors import InputError, StorageError
 from layerscope.extraction.extract import extract
-from layerscope.extraction.repair import check, repair
+from layerscope.store.check import check, repair
+from manifests import parts_of, read_manifest, write_manifest
 
 HERE = Path(__file__).parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -214,7 +215,7 @@ def test_a_folder_can_be_checked_where_nothing_can_be_written(tiny, tmp_path):
     code = (
         f"mount --bind {tmp_path}/out {tmp_path}/out && mount -o remount,bind,ro {tmp_path}/out && "
         f"! touch {tmp_path}/out/x 2> /dev/null && {sys.executable} -c "
-        f"'from layerscope.extraction.repair import check; print(check(\"{tmp_path}/out\").passed)'"
+        f"'from layerscope.store.check import check; print(check(\"{tmp_path}/out\").passed)'"
     )
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", code], capture_output=True, text=True, env=ENVIRONMENT
@@ -247,9 +248,10 @@ MANIFESTS = {
     "a size in words": lambda one: one["parts"][0].update(bytes="many"),
     "no checksum": lambda one: one["parts"][0].update(sha256="00"),
     "a field more": lambda one: one["parts"][0].update(note=1),
-    "parts that are none": lambda one: one.update(parts={}),
+    "no part": lambda one: one.update(parts=[]),
     "a part that is none": lambda one: one.update(parts=[None]),
-    "other sums": lambda one: one.update(rows=26),
+    "other totals": lambda one: one["totals"].update(rows=26),
+    "totals in words": lambda one: one["totals"].update(rows="many"),
     "complete in words": lambda one: one.update(complete="yes"),
     "part_rows of 0": lambda one: one.update(part_rows=0),
     "a column of no width": lambda one: one["columns"]["mean_3"].update(width=0),
@@ -279,9 +281,9 @@ def test_a_manifest_that_cannot_be_is_refused_and_nothing_is_touched(change, sma
     out = tmp_path / "out"
     shutil.copytree(small, out)
     (tmp_path / "precious.txt").write_text("precious")
-    values = json.loads((out / "_manifest.json").read_text())
+    values = read_manifest(out)
     MANIFESTS[change](values)
-    (out / "_manifest.json").write_text(json.dumps(values))
+    write_manifest(out, values)
     before = contents(tmp_path)
     for use in (
         check,
@@ -289,7 +291,9 @@ def test_a_manifest_that_cannot_be_is_refused_and_nothing_is_touched(change, sma
         ls.open_features,
         lambda out: extract(tiny("bert"), samples.texts()[:11], out, part_rows=4),
     ):
-        with pytest.raises(StorageError, match=r"_manifest.json is damaged, or was changed: .+\.$"):
+        with pytest.raises(
+            StorageError, match=r"/(_manifest.json|_parts/0+.jsonl) is damaged, or was changed: .+\.$"
+        ):
             use(out)
     assert contents(tmp_path) == before
 
@@ -313,12 +317,12 @@ def test_a_link_in_place_of_the_lock_is_not_followed(small, tmp_path):
         ("[" * 100_000, "is no manifest of features"),
         ("[]", "is no manifest of features"),
         (
-            '{"format": "layerscope features", "schema_version": 1}',
+            '{"format": "layerscope features", "schema_version": 2}',
             "is damaged, or was changed: its fields are not",
         ),
         ('{"format": "layerscope features"}', "schema version None"),
         (
-            '{"format": "layerscope features", "schema_version": 2, "about": 3}',
+            '{"format": "layerscope features", "schema_version": 3, "about": 3}',
             "use the one that wrote it .unknown.",
         ),
     ],
@@ -332,8 +336,8 @@ def test_a_manifest_that_is_none_is_refused(tiny, tmp_path, text, sentence):
 def test_a_later_schema_is_refused(tiny, tmp_path):
     extract(tiny("bert"), ["a"], tmp_path)
     manifest = tmp_path / "_manifest.json"
-    manifest.write_text(manifest.read_text().replace('"schema_version": 1', '"schema_version": 2'))
-    with pytest.raises(StorageError, match="schema version 2, and this Layerscope reads 1"):
+    manifest.write_text(manifest.read_text().replace('"schema_version": 2', '"schema_version": 3'))
+    with pytest.raises(StorageError, match="schema version 3, and this Layerscope reads 2"):
         extract(tiny("bert"), ["a"], tmp_path)
 
 
@@ -384,8 +388,7 @@ def test_ctrl_c_writes_what_is_whole_and_a_second_writer_is_refused_meanwhile(ti
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate()
     assert out == "stopped\n"
-    manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
-    assert {part["file"] for part in manifest["parts"]} == {
+    assert {part["file"] for part in parts_of(tmp_path / "out")} == {
         path.name for path in (tmp_path / "out").glob("part-*")
     }
     assert not list((tmp_path / "out").glob(".writing-*"))

@@ -10,8 +10,9 @@ import numpy as np
 
 from layerscope.arguments import checked
 from layerscope.corpus.corpus import open_corpus
-from layerscope.engine.cells import NOT_FINITE, check_features
+from layerscope.engine.column_values import NOT_FINITE
 from layerscope.engine.stream import ROWS, Streamed, stream
+from layerscope.engine.supported import check_features
 from layerscope.errors import InputError, ModelError, unknown
 from layerscope.progress import shown
 from layerscope.reduce.cosine import cosine_of_pairs

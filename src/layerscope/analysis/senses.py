@@ -12,12 +12,12 @@ import numpy as np
 from layerscope.analysis.uses import Use, Uses, uses_in_features, uses_in_texts
 from layerscope.arguments import checked
 from layerscope.errors import InputError
-from layerscope.extraction.features import Features
 from layerscope.reduce.cosine import cosine
 from layerscope.reduce.layers import resolve_layer
 from layerscope.reduce.separation import separation, spread
 from layerscope.result import Result
 from layerscope.shown import counted, last_part
+from layerscope.store.features import Features
 from layerscope.text.labels import check_distinct
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from layerscope.text.tokens import Tokens
 from layerscope.text.words import find_phrase, unicode_words, word_boundaries
 
 if TYPE_CHECKING:
-    from layerscope.extraction.features import Features
     from layerscope.model import Model
+    from layerscope.store.features import Features
 
 # Rows of a folder of features that are looked at together.
 _ROWS = 1024

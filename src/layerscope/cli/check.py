@@ -12,7 +12,7 @@ from layerscope.cli.output import note, show_json
 from layerscope.errors import InputError
 
 if TYPE_CHECKING:
-    from layerscope.extraction.repair import Check
+    from layerscope.store.check import Check
 
 NAME = "check"
 EXAMPLES = """Examples:\n
@@ -39,9 +39,9 @@ def command(
     """Is every row of a folder of features there, and every part as it was written? Nothing is changed."""
     if folder is None:
         raise InputError("Give a folder of features: layerscope check features")
-    from layerscope.extraction import repair as repairs
+    from layerscope.store import check as checks
 
-    found = repairs.repair(folder) if repair else repairs.check(folder)
+    found = checks.repair(folder) if repair else checks.check(folder)
     if as_json:
         show_json(found.to_dict())
     for line in _findings(found, is_repaired=repair):

@@ -22,7 +22,7 @@ from layerscope.cli.output import note, show, show_json
 from layerscope.errors import InputError
 
 if TYPE_CHECKING:
-    from layerscope.extraction.features import Features
+    from layerscope.store.features import Features
 
 NAME = "extract"
 EXAMPLES = """Examples:\n

@@ -14,7 +14,7 @@ from layerscope.errors import InputError
 from layerscope.shown import counted
 
 if TYPE_CHECKING:
-    from layerscope.extraction.features import Features
+    from layerscope.store.features import Features
 
 NAME = "search"
 EXAMPLES = """Examples:\n
@@ -54,7 +54,7 @@ def command(
     if word is not None and pair is not None:
         raise InputError("--word is of a single text: leave --pair out.")
     files.check()
-    from layerscope.extraction.features import open_features
+    from layerscope.store.features import open_features
 
     features = open_features(folder)
     if like is not None:

@@ -19,7 +19,7 @@ from layerscope.shown import counted
 
 if TYPE_CHECKING:
     from layerscope.analysis.senses import Senses
-    from layerscope.extraction.features import Features
+    from layerscope.store.features import Features
 
 NAME = "senses"
 EXAMPLES = """Examples:\n
@@ -115,8 +115,8 @@ def _stored(asked: Asked, features: Features, word: str, label: str | None) -> S
 
 def _features(source: list[str]) -> Features | None:
     """The features that a source is a folder of, None if it is none."""
-    from layerscope.extraction import manifest
-    from layerscope.extraction.features import open_features
+    from layerscope.store import manifest
+    from layerscope.store.features import open_features
 
     if len(source) == 1 and Path(source[0], manifest.NAME).is_file():
         return open_features(source[0])

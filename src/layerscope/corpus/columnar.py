@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any
@@ -13,6 +14,12 @@ from layerscope.corpus.files import File, name_of
 from layerscope.corpus.rows import arrow
 from layerscope.corpus.tables import Tables, beyond, is_text, plain
 from layerscope.errors import InputError, MissingRowsWarning
+
+# Footers that are read at once, for those in an object store.
+_AT_ONCE = 16
+
+# Rows of a row group that may be read in vain to come to one of them; of larger ones, all is read in order.
+_SEEKABLE = 1 << 18
 
 # How a message of an Arrow stream begins, and the one that ends it.
 _CONTINUES = b"\xff" * 4
@@ -25,14 +32,12 @@ def from_parquet(files: list[File]) -> Tables:
     Raises:
         InputError: a file is no Parquet, or has other columns or types than the first.
     """
-    footers = []
-    for file in files:
-        with _parquet(file) as opened:
-            groups = [opened.metadata.row_group(at).num_rows for at in range(opened.num_row_groups)]
-            footers.append((file, opened.schema_arrow, groups))
+    with ThreadPoolExecutor(_AT_ONCE, "layerscope-footers") as pool:
+        footers = list(pool.map(_footer, files))
+    row_groups = [(file, groups) for file, (_, groups) in zip(files, footers, strict=True)]
 
     def read(names: list[str], start: int, size: int) -> Iterator[Any]:
-        for file, _, groups in footers:
+        for file, groups in row_groups:
             skipped = 0  # row groups of this file
             while skipped < len(groups) and start >= groups[skipped]:
                 start -= groups[skipped]
@@ -44,9 +49,21 @@ def from_parquet(files: list[File]) -> Tables:
                 yield from beyond(opened.iter_batches(size, row_groups=rest, columns=names), start)
             start = 0
 
-    count = sum(sum(groups) for _, _, groups in footers)
-    clashes = _clashes([(file, schema) for file, schema, _ in footers])
-    return Tables(name_of(files), footers[0][1], read, count, clashes=clashes)
+    return Tables(
+        name_of(files),
+        footers[0][0],
+        read,
+        count=sum(sum(groups) for _, groups in row_groups),
+        is_seekable=all(rows <= _SEEKABLE for _, groups in row_groups for rows in groups),
+        clashes=_clashes([(file, schema) for file, (schema, _) in zip(files, footers, strict=True)]),
+    )
+
+
+def _footer(file: File) -> tuple[Any, list[int]]:
+    """The schema of a Parquet file, and the rows of each of its row groups."""
+    with _parquet(file) as opened:
+        groups = [opened.metadata.row_group(at).num_rows for at in range(opened.num_row_groups)]
+        return opened.schema_arrow, groups
 
 
 def from_arrow(files: list[File]) -> Tables:

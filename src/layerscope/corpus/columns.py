@@ -42,6 +42,9 @@ class Source(Protocol):
     name: str
     count: int | None  # number of rows where it is known without reading
     is_once: bool  # whether it can be read only once
+    is_seekable: (
+        bool  # whether any process that sees its files reads rows from any number on, without those before
+    )
     is_empty: bool  # whether it is known to have no rows, and so any column one likes
     columns: Sequence[Column] | None  # None where rows are plain texts
     has_pairs: bool  # whether plain rows are pairs of texts

@@ -45,6 +45,9 @@ class Corpus:
         self.text = used.text  # the column of texts, None where the rows are the texts
         self.has_pairs: bool = source.has_pairs or used.pair is not None
         self.is_once = source.is_once  # whether it can be read only once
+        self.is_seekable = (
+            source.is_seekable
+        )  # whether other processes can read any of its rows by their numbers
         self.asked = asked  # the arguments of `open_corpus` beside the source
         self.source = source
         self._used = used

@@ -27,6 +27,7 @@ class Frame:
 
     is_empty = False
     is_once = False
+    is_seekable = False
     has_pairs = False
 
     def __init__(self, name: str, frame: pd.DataFrame) -> None:

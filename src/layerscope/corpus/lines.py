@@ -98,9 +98,13 @@ def from_text(files: list[File], segment: str) -> Tables:
     schema = pa.schema([("text", pa.string()), ("file", pa.string()), ("line", pa.int64())])
 
     def read(names: list[str], start: int, size: int) -> Iterator[Any]:
-        rows = ((text, file.label, line) for file in files for text, line in SEGMENTS[segment](file))
+        # A file is one document, so that no file before has to be read.
+        first, start = (start, 0) if segment == "document" else (0, start)
+        rows = ((text, file.label, line) for file in files[first:] for text, line in SEGMENTS[segment](file))
         return tables(islice(rows, start, None), schema, size)
 
+    if segment == "document" and not files[0].is_stdin:
+        return Tables(name_of(files), schema, read, count=len(files), is_seekable=True, least=1)
     return Tables(name_of(files), schema, read, is_once=files[0].is_stdin)
 
 

@@ -19,6 +19,7 @@ class _Narrowed:
     def __init__(self, source: Source, most: int) -> None:
         self.name, self.is_once, self.is_empty = source.name, source.is_once, source.is_empty
         self.columns, self.has_pairs = source.columns, source.has_pairs
+        self.is_seekable = False
         self.count: int | None = None if source.count is None else min(source.count, most)
         self._source, self._most = source, most
 
@@ -29,6 +30,10 @@ class _Narrowed:
 
 class First(_Narrowed):
     """The first `most` rows of a source."""
+
+    def __init__(self, source: Source, most: int) -> None:
+        super().__init__(source, most)
+        self.is_seekable = source.is_seekable
 
     def read(self, used: Used, start: int, size: int) -> Iterator[Rows]:
         """The rows from number `start` on; no more of the source is read than has to be."""

@@ -39,6 +39,7 @@ class Records:
         self.name = name
         self.count = count
         self.is_once = is_once
+        self.is_seekable = False
         self._rows: Callable[[int], Iterator[Any]] = lambda start: map(_by_name, rows(start))
         stream = self._rows(0)
         self._ahead = list(islice(stream, AHEAD))

@@ -25,6 +25,11 @@ class Rows:
     pairs: list[Any] | None
     kept: pa.Table
 
+    @classmethod
+    def of(cls, texts: list[Any], pairs: list[Any] | None = None, start: int = 0) -> Rows:
+        """Rows of which nothing is kept."""
+        return cls(start, texts, pairs, arrow().table({}))
+
     def __len__(self) -> int:
         return len(self.texts)
 

@@ -40,11 +40,15 @@ class Tables:
         read: Read,
         count: int | None = None,
         is_once: bool = False,
+        is_seekable: bool = False,
+        least: int = LEAST,
         clashes: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.count: int | None = count
         self.is_once = is_once
+        self.is_seekable = is_seekable
+        self._least = least
         self._schema = schema
         self._read = read
         self._clashes = clashes or {}
@@ -60,7 +64,7 @@ class Tables:
     def read(self, used: Used, start: int, size: int) -> Iterator[Rows]:
         """A block for each table; `used.text` is there."""
         schema = self.schema(used)
-        size = max(size, LEAST)
+        size = max(size, self._least)
         for table in self._read(used.names, start, size):
             # A batch is cut too, lest one of millions of rows becomes as many Python strings.
             for first in range(0, table.num_rows, size):

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-import pyarrow as pa
 
 from layerscope.corpus.rows import Rows
-from layerscope.engine.cells import cells, check_features, values
+from layerscope.engine.column_values import column_values, values
 from layerscope.engine.precision import settled
 from layerscope.engine.reader import Reader, block_tokens
 from layerscope.engine.replicas import Replicas, batch_tokens
+from layerscope.engine.supported import check_features
 from layerscope.errors import InputError
 from layerscope.network.memory import Budget
 from layerscope.network.network import Network
@@ -51,7 +51,7 @@ def encode(
             if replicas is None:
                 replicas = Replicas(settled(model, dtype, rows, reader, features, budget)[0])
             for block in reader.blocks(rows):
-                own = cells(replicas, block.tokens, features, budget, bar.passed)
+                own = column_values(replicas, block.tokens, features, budget, bar.passed)
                 for name, vectors in values(own, "texts", block.rows.start).items():
                     made[name].append(np.asarray(vectors))
     return [
@@ -63,7 +63,7 @@ def encode(
 def _in_rows(texts: Iterable[Text]) -> Iterator[Rows]:
     rest, start = iter(texts), 0
     while own := list(islice(rest, _ROWS)):
-        yield Rows(start, own, None, pa.table({}))
+        yield Rows.of(own, start=start)
         start += len(own)
 
 

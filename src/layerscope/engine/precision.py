@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from layerscope.engine.cells import Cells, cells
+from layerscope.engine.column_values import ColumnValues, column_values
 from layerscope.engine.reader import Reader
 from layerscope.engine.replicas import Replicas
 from layerscope.errors import InputError, unknown
@@ -81,7 +81,7 @@ def choose(
     if not sample:
         return model, {"chosen": "float32", "why": "there was no text to check bfloat16 on"}
     half = cast(model, "bfloat16")
-    exact, rounded = (cells(Replicas(one), sample, features, budget) for one in (model, half))
+    exact, rounded = (column_values(Replicas(one), sample, features, budget) for one in (model, half))
     cosines = {name: _cosines(exact[name], rounded[name]) for name in exact}
     passed = all((found >= LEAST_COSINE).all() for found in cosines.values())
     record = {
@@ -120,7 +120,7 @@ def spread(texts: Sequence[Tokens], count: int) -> list[Tokens]:
     return [ordered[place] for place in places]
 
 
-def _cosines(exact: Cells, rounded: Cells) -> Array:
+def _cosines(exact: ColumnValues, rounded: ColumnValues) -> Array:
     """The cosine of every vector of a column with its counterpart; -1 where rounding left none."""
     a, b = (_flat(cell).astype(np.float64) for cell in (exact, rounded))
     norms = np.linalg.norm(a, axis=1)
@@ -131,7 +131,7 @@ def _cosines(exact: Cells, rounded: Cells) -> Array:
     return np.asarray(np.where(np.isfinite(found), found, -1.0))
 
 
-def _flat(cell: Cells) -> Array:
+def _flat(cell: ColumnValues) -> Array:
     """The vectors of a column: [text, width], or [token or word, width] of all texts."""
     if isinstance(cell.values, np.ndarray):
         there = [number for number in range(len(cell.values)) if number not in cell.empty]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from layerscope.engine.vectors import Asked
@@ -59,12 +59,14 @@ class Reader:
         long: what to do with texts that do not fit the context window.
         on_error: "row", or "raise" at the first row that has an error.
         block_tokens: tokens a block, at the most; of a row that has more, all.
+        failed: rows that are not to be read, by their numbers, with the errors that they have.
     """
 
     model: Network
     long: str
     on_error: str
     block_tokens: int = _LOOK_AHEAD
+    failed: Mapping[int, str] = field(default_factory=dict)
 
     def blocks(self, rows: Rows) -> Iterator[Block]:
         """The rows of a part, tokenised, in blocks."""
@@ -88,6 +90,9 @@ class Reader:
         numbers = []
         for number, (text, pair) in enumerate(zip(rows.texts, pairs, strict=True)):
             given = text if rows.pairs is None else (text, pair)
+            if rows.start + number in self.failed:
+                read[number] = self._error(rows.start + number, self.failed[rows.start + number])
+                continue
             try:
                 if not isinstance(given, Tokens):
                     check_text(given, "The text")

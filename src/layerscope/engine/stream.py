@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.engine.ahead import ahead
-from layerscope.engine.cells import NOT_FINITE, Cells, cells, check_features, values
+from layerscope.engine.column_values import NOT_FINITE, ColumnValues, column_values, values
 from layerscope.engine.reader import Reader, block_tokens
 from layerscope.engine.replicas import Replicas, batch_tokens
+from layerscope.engine.supported import check_features
 from layerscope.engine.vectors import Passed, nothing
 from layerscope.errors import AlignmentError, ModelError
 from layerscope.network.memory import Budget
@@ -43,7 +44,7 @@ class Streamed:
 
     rows: Rows
     tokens: list[Tokens]
-    columns: dict[str, Cells]
+    columns: dict[str, ColumnValues]
 
     def values(self, column: str) -> Array:
         """float32 [row, width] of a column of which every row must have a value; not of "tokens" or "words".
@@ -95,5 +96,5 @@ def stream(
     replicas, budget = Replicas(model), Budget(batch_tokens(model))
     with ahead((block for part in rows for block in reader.blocks(part)), _WAITING) as blocks:
         for block in blocks:
-            made = cells(replicas, block.tokens, features, budget, passed)
+            made = column_values(replicas, block.tokens, features, budget, passed)
             yield Streamed(block.rows, block.tokens, made)

@@ -9,18 +9,19 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from layerscope.arguments import checked
-from layerscope.corpus.corpus import open_corpus
+from layerscope.corpus.corpus import Corpus, open_corpus
 from layerscope.corpus.rows import in_ranges, joined
 from layerscope.errors import InputError, MissingRowsWarning, unknown
-from layerscope.extraction.features import Features, open_features
-from layerscope.extraction.folder import Folder
-from layerscope.extraction.job import Settings, settle
+from layerscope.extraction.job import settle
 from layerscope.extraction.local import Engine, make_here
-from layerscope.extraction.part import Part
-from layerscope.extraction.parts import todo
-from layerscope.extraction.record import Record
+from layerscope.extraction.settings import Settings
+from layerscope.extraction.tasks import references, tasks
 from layerscope.progress import interruptible, shown
 from layerscope.reduce.feature import Feature
+from layerscope.store.features import Features, open_features
+from layerscope.store.folder import Folder
+from layerscope.store.part import Part
+from layerscope.store.record import Record
 
 if TYPE_CHECKING:
     from layerscope.model import Model
@@ -106,7 +107,7 @@ def extract(
         part_rows=part_rows,
         batch_tokens=batch_tokens,
     )
-    make = _engine(engine, address, model)
+    make = _engine(engine, address, model, corpus)
     folder = Folder.at(out)
     with folder.locked():
         before = folder.read_manifest()
@@ -116,19 +117,24 @@ def extract(
         rows = corpus.chunks(known or _READ)
         first = list(itertools.islice(rows, 1 if known else _FIRST // _READ))
         job = settle(model, corpus, joined(first) if first else None, asked, before)
-        record = Record(folder, job)
-        parts = todo(in_ranges(itertools.chain(first, rows), job.part_rows), record.manifest)
-        with shown(progress, corpus.count, record.manifest.rows) as bar, interruptible() as interrupted:
+        record = Record(folder, job.manifest)
+        there = record.before.parts
+        if engine == "ray" and corpus.is_seekable and corpus.count is not None:
+            todo = references(corpus.count, job.part_rows, there)
+        else:
+            todo = tasks(in_ranges(itertools.chain(first, rows), job.part_rows), there)
+        with shown(progress, corpus.count, record.totals["rows"]) as bar, interruptible() as interrupted:
 
-            def made(part: Part) -> None:
-                record.add(part)
-                bar.made(part.rows)
+            def made(parts: Sequence[Part]) -> None:
+                record.note(batch_tokens=job.extractor.budget.tokens)
+                record.add(parts)
+                bar.made(sum(part.rows for part in parts))
 
             def passed(texts: int, tokens: int) -> None:
                 bar.passed(texts, tokens)
                 interrupted()
 
-            make(job.maker, parts, folder, made, passed)
+            make(job.extractor, todo, folder, made, passed)
         record.complete()
     features_made = open_features(out)
     if corpus.is_once and not len(features_made):
@@ -140,10 +146,10 @@ def extract(
     return features_made
 
 
-def _engine(engine: str, address: str | None, model: Model) -> Engine:
-    """What makes the parts: this process, or a Ray cluster's."""
+def _engine(engine: str, address: str | None, model: Model, corpus: Corpus) -> Engine:
+    """What makes the parts: this process, or those of a Ray cluster."""
     if engine == "local":
         return make_here
-    from layerscope.extraction.on_ray import on_ray
+    from layerscope.extraction.ray.cluster import on_ray
 
-    return on_ray(model, address)
+    return on_ray(model, corpus, address)

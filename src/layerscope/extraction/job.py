@@ -3,95 +3,29 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from layerscope.engine.cells import check_features
-from layerscope.engine.precision import DTYPES, name_of, settled
+from layerscope.engine.precision import name_of, settled
 from layerscope.engine.reader import Reader, block_tokens
 from layerscope.engine.replicas import Replicas, batch_tokens
-from layerscope.errors import InputError, StorageError, unknown
-from layerscope.extraction.identity import identity
-from layerscope.extraction.maker import Maker
-from layerscope.extraction.manifest import Manifest
+from layerscope.engine.supported import check_features
+from layerscope.errors import StorageError
+from layerscope.extraction.extractor import Extractor
 from layerscope.extraction.pace import rows_a_part
-from layerscope.extraction.table import TYPES, Columns
+from layerscope.extraction.settings import Settings
+from layerscope.extraction.table import Columns
 from layerscope.network.memory import Budget
-from layerscope.network.windows import LONG, OVERLAP
-from layerscope.reduce.feature import Feature
+from layerscope.network.windows import OVERLAP
+from layerscope.store.manifest import Manifest
 
 if TYPE_CHECKING:
     from layerscope.corpus.corpus import Corpus
     from layerscope.corpus.rows import Rows
     from layerscope.model import Model
 
-ON_ERROR = ("row", "raise")
-
 _PACKAGES = ("layerscope", "torch", "transformers", "tokenizers", "pyarrow", "numpy")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an extraction was asked to do, apart from the model, the corpus and the folder.
-
-    Attributes:
-        features: what to compute.
-        dtype: the precision of the network, "auto", or None for as it is loaded.
-        column_dtype: the precision of the columns, "float32" or "float16".
-        long: what to do with texts that do not fit the context window.
-        on_error: what to do with rows that fail.
-        part_rows: rows a part, None to choose.
-        batch_tokens: tokens a batch, None to choose.
-        columns: how the corpus was opened: text, pair, id, keep, segment, limit, sample, seed.
-    """
-
-    features: tuple[Feature, ...]
-    dtype: str | None
-    column_dtype: str
-    long: str
-    on_error: str
-    part_rows: int | None
-    batch_tokens: int | None
-    columns: Mapping[str, Any]
-
-    @classmethod
-    def of(
-        cls,
-        features: str | Feature | Sequence[str | Feature],
-        columns: Mapping[str, Any],
-        *,
-        dtype: str | None = None,
-        column_dtype: str = "float32",
-        long: str = "window",
-        on_error: str = "row",
-        part_rows: int | None = None,
-        batch_tokens: int | None = None,
-    ) -> Settings:
-        """Settings from what a user wrote.
-
-        Raises:
-            InputError: what cannot be.
-        """
-        listed = [features] if isinstance(features, str | Feature) else list(features)
-        parsed = tuple(one if isinstance(one, Feature) else Feature.parse(one) for one in listed)
-        settings = cls(parsed, dtype, column_dtype, long, on_error, part_rows, batch_tokens, columns)
-        settings._check()
-        return settings
-
-    def _check(self) -> None:
-        for what, given, known in (
-            ("dtype", self.dtype or "auto", ("auto", *DTYPES)),
-            ("column_dtype", self.column_dtype, TYPES),
-            ("way with long texts", self.long, LONG),
-            ("way with errors", self.on_error, ON_ERROR),
-        ):
-            if given not in known:
-                raise unknown(what, given, known)
-        for name, number in (("part_rows", self.part_rows), ("batch_tokens", self.batch_tokens)):
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
-                raise InputError(f"{name} is a whole number, at least 1; not {number!r}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +33,11 @@ class Job:
     """What was settled before the first part is made.
 
     Attributes:
-        maker: what makes the parts.
+        extractor: what makes the parts.
         manifest: what is there so far.
     """
 
-    maker: Maker
+    extractor: Extractor
     manifest: Manifest
 
     @property
@@ -134,45 +68,45 @@ def settle(
         # What was chosen stays chosen: other rows, or another machine, could say otherwise.
         rows = settings.part_rows or int(before.settings["part_rows"])
         settings = replace(settings, dtype=_as_before(settings, before), part_rows=rows)
-    maker, check = prepared(model, corpus, first, settings, int(tokens))
-    decided = _decided(model, maker, settings, settings.part_rows or rows_a_part(maker, first))
+    extractor, check = prepared(model, corpus, first, settings, int(tokens))
+    decided = _decided(model, extractor, settings, settings.part_rows or rows_a_part(extractor, first))
     if before is not None:
         _same(before, decided)
-        return Job(maker, before)
+        return Job(extractor, before)
     about = {
         "model": {"name": model.name, "revision": model.source.revision, "weights": model.source.checksums()},
         "corpus": {"name": corpus.name},
         "precision_check": check,
-        "batch_tokens": maker.budget.tokens,
+        "batch_tokens": extractor.budget.tokens,
         "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
     }
-    return Job(maker, Manifest(decided, about))
+    return Job(extractor, Manifest(decided, about))
 
 
 def prepared(
     model: Model, corpus: Corpus, first: Rows | None, settings: Settings, tokens: int
-) -> tuple[Maker, dict[str, Any] | None]:
+) -> tuple[Extractor, dict[str, Any] | None]:
     """What makes the parts, in batches of so many tokens, and what the check of its precision found. See `settle`."""
     check_features(model, settings.features)
     columns = Columns.of(model, settings.features, corpus.schema, corpus.has_pairs, settings.column_dtype)
     budget = Budget(tokens)
     reader = Reader(model, settings.long, settings.on_error, block_tokens(model, settings.features))
     cast, check = settled(model, settings.dtype, first, reader, settings.features, budget)
-    return Maker(reader, Replicas(cast), columns, budget), check
+    return Extractor(reader, Replicas(cast), columns, budget), check
 
 
-def _decided(model: Model, maker: Maker, settings: Settings, rows: int) -> dict[str, Any]:
+def _decided(model: Model, extractor: Extractor, settings: Settings, rows: int) -> dict[str, Any]:
     """All that decides what the rows are."""
-    columns = maker.columns
+    columns = extractor.columns
     return {
-        "model": identity(model),
+        "model": model.identity(),
         "features": [str(feature) for feature in settings.features],
         "columns": {
             name: {"feature": str(feature), "width": columns.widths[name]}
             for feature in settings.features
             for name in feature.columns(model.num_layers)
         },
-        "dtype": name_of(maker.model),
+        "dtype": name_of(extractor.model),
         "column_dtype": settings.column_dtype,
         "long_texts": {
             "long": settings.long,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from layerscope.corpus.rows import Rows
-from layerscope.extraction.maker import Maker
+from layerscope.extraction.extractor import Extractor
 from layerscope.reduce.pooling import UNPOOLED
 from layerscope.text.tokens import Tokens
 
@@ -23,50 +23,52 @@ _TIMED = 0.25
 _TIMED_ROWS = 64
 
 
-def rows_a_part(maker: Maker, first: Rows | None) -> int:
+def rows_a_part(extractor: Extractor, first: Rows | None) -> int:
     """A power of two: as many rows as take some seconds here, and are of a handy size.
 
     Args:
-        maker: what makes the parts.
+        extractor: what makes the parts.
         first: the first rows of the corpus, of which some are timed; None for an empty corpus.
     """
-    tokens, seconds = _timed(maker, first)
-    most = min(_ROWS, _BYTES // _bytes(maker, tokens), _SECONDS // seconds)
+    tokens, seconds = _timed(extractor, first)
+    most = min(_ROWS, _BYTES // _bytes(extractor, tokens), _SECONDS // seconds)
     rows = 1
     while 2 * rows <= most:
         rows *= 2
     return rows
 
 
-def _timed(maker: Maker, first: Rows | None) -> tuple[float, float]:
+def _timed(extractor: Extractor, first: Rows | None) -> tuple[float, float]:
     """Tokens and seconds a row, of the first ones, one window of each.
 
     Those of about the mean length are timed, together, as rows of like length will pass; alone they would take several
     times as long. They are as many as one alone says that there is time for.
     """
-    lenient = replace(maker.reader, on_error="row", long="cut")
+    lenient = replace(extractor.reader, on_error="row", long="cut")
     read = [] if first is None else [row.tokens for row in lenient.read(first) if row.tokens is not None]
     if not read:
         return 1.0, 1e-9
     tokens = sum(len(one) + one.num_cut for one in read) / len(read)
     usual = sorted(read, key=lambda one: abs(len(one) - tokens))
-    maker.cells(usual[:1])  # the first pass takes longer: sites are found, memory is asked for
-    alone = _seconds(maker, usual[:1])
+    extractor.values(usual[:1])  # the first pass takes longer: sites are found, memory is asked for
+    alone = _seconds(extractor, usual[:1])
     together = usual[: max(1, min(_TIMED_ROWS, int(_TIMED / alone)))]
-    seconds = alone if len(together) == 1 else _seconds(maker, together)
+    seconds = alone if len(together) == 1 else _seconds(extractor, together)
     return tokens, seconds * tokens / sum(map(len, together))
 
 
-def _seconds(maker: Maker, texts: Sequence[Tokens]) -> float:
+def _seconds(extractor: Extractor, texts: Sequence[Tokens]) -> float:
     start = time.perf_counter()
-    maker.cells(texts)
+    extractor.values(texts)
     return time.perf_counter() - start
 
 
-def _bytes(maker: Maker, tokens: float) -> int:
+def _bytes(extractor: Extractor, tokens: float) -> int:
     """What the features of a row take on disk, of so many tokens."""
     size = 0.0
-    for feature in maker.columns.features:
+    for feature in extractor.columns.features:
         vectors = tokens if feature.pooling in UNPOOLED else 1.0
-        size += vectors * sum(maker.columns.widths[name] for name in feature.columns(maker.model.num_layers))
-    return max(int(size) * (2 if maker.columns.column_dtype == "float16" else 4), 1)
+        size += vectors * sum(
+            extractor.columns.widths[name] for name in feature.columns(extractor.model.num_layers)
+        )
+    return max(int(size) * (2 if extractor.columns.column_dtype == "float16" else 4), 1)

@@ -16,8 +16,9 @@ from layerscope.engine.precision import name_of
 from layerscope.engine.reader import Block, Read, Reader
 from layerscope.engine.replicas import batch_tokens
 from layerscope.errors import InputError
-from layerscope.extraction.job import Settings, prepared
-from layerscope.extraction.maker import Maker
+from layerscope.extraction.extractor import Extractor
+from layerscope.extraction.job import prepared
+from layerscope.extraction.settings import Settings
 from layerscope.reduce.feature import Feature
 from layerscope.result import Result
 from layerscope.shown import counted
@@ -152,11 +153,11 @@ def plan(
     asked = Settings.of(features, corpus.asked, dtype=dtype, column_dtype=column_dtype, long=long)
     chunks = corpus.chunks(_CHUNK)
     first = list(islice(chunks, 4))
-    maker, _ = prepared(model, corpus, first[0] if first else None, asked, batch_tokens(model))
-    found = _counted(replace(maker.reader, on_error="row"), chain(first, chunks))
+    extractor, _ = prepared(model, corpus, first[0] if first else None, asked, batch_tokens(model))
+    found = _counted(replace(extractor.reader, on_error="row"), chain(first, chunks))
     if not found.rows and tokens is None:
         raise InputError("The corpus has no rows, so there is nothing to plan.")
-    speed = rate if rate is not None else _rate(maker, first)
+    speed = rate if rate is not None else _rate(extractor, first)
     all_tokens = tokens if tokens is not None else found.tokens
     all_rows = rows if rows is not None else (found.rows or None if tokens is None else None)
     a_row = all_tokens / all_rows if all_rows else 0.0
@@ -167,9 +168,9 @@ def plan(
         errors=found.errors,
         rate=float(speed),
         machines=machines,
-        network=name_of(maker.model),
-        bytes_a_row=_sizes(maker, a_row, column_dtype),
-        memory=_memory(model, maker),
+        network=name_of(extractor.model),
+        bytes_a_row=_sizes(extractor, a_row, column_dtype),
+        memory=_memory(model, extractor),
     )
 
 
@@ -199,12 +200,12 @@ def _counted(reader: Reader, chunks: Iterable[Rows]) -> _Count:
     return count
 
 
-def _rate(maker: Maker, chunks: Sequence[Rows]) -> float:
+def _rate(extractor: Extractor, chunks: Sequence[Rows]) -> float:
     """Tokens a second of some rows of the corpus, tokenising and making the table included."""
     blocks: list[Block] = []
     tokens = 0
     for rows in chunks:
-        read = maker.reader.read(rows)
+        read = extractor.reader.read(rows)
         ends = tokens + np.cumsum([_length(row) for row in read])
         enough = int(np.searchsorted(ends, _TIMED)) + 1
         blocks.append(Block(rows.part(0, enough), read[:enough]))
@@ -216,11 +217,11 @@ def _rate(maker: Maker, chunks: Sequence[Rows]) -> float:
             "The first rows of the corpus have no tokens, so there is nothing to time: give rate=."
         )
     for block in blocks:
-        maker.table(block)
+        extractor.table(block)
     start = time.perf_counter()
     for block in blocks:
-        maker.reader.read(block.rows)
-        maker.table(block)
+        extractor.reader.read(block.rows)
+        extractor.table(block)
     return tokens / (time.perf_counter() - start)
 
 
@@ -228,20 +229,20 @@ def _length(read: Read) -> int:
     return 0 if read.tokens is None else len(read.tokens)
 
 
-def _sizes(maker: Maker, tokens_a_row: float, column_dtype: str) -> dict[str, float]:
+def _sizes(extractor: Extractor, tokens_a_row: float, column_dtype: str) -> dict[str, float]:
     """Bytes a row of each feature's column."""
     width = 2 if column_dtype == "float16" else 4
     sizes = {}
-    for feature in maker.columns.features:
+    for feature in extractor.columns.features:
         vectors = {"tokens": tokens_a_row, "words": tokens_a_row * _WORDS_A_TOKEN}.get(feature.pooling, 1.0)
-        for name in feature.columns(maker.model.num_layers):
-            sizes[name] = vectors * maker.columns.widths[name] * width
+        for name in feature.columns(extractor.model.num_layers):
+            sizes[name] = vectors * extractor.columns.widths[name] * width
     return sizes
 
 
-def _memory(model: Model, maker: Maker) -> float:
+def _memory(model: Model, extractor: Extractor) -> float:
     """Bytes: the libraries, the weights in each precision that is held, blocks on their way, a batch."""
-    copies = [model.hf] if maker.model is model else [model.hf, maker.model.hf]
+    copies = [model.hf] if extractor.model is model else [model.hf, extractor.model.hf]
     weights = sum(one.numel() * one.element_size() for hf in copies for one in hf.parameters())
-    batch = maker.budget.tokens * model.hidden_size * _WIDTHS * maker.model.hf.dtype.itemsize
-    return float(_LIBRARIES + weights + _BLOCKS * maker.block_bytes + batch)
+    batch = extractor.budget.tokens * model.hidden_size * _WIDTHS * extractor.model.hf.dtype.itemsize
+    return float(_LIBRARIES + weights + _BLOCKS * extractor.block_bytes + batch)

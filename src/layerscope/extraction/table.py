@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from layerscope.engine.cells import Cells
+from layerscope.engine.column_values import ColumnValues
 from layerscope.engine.reader import Read
 from layerscope.errors import AlignmentError, InputError
 from layerscope.reduce.feature import Feature
@@ -103,7 +103,7 @@ class Columns:
                 )
         return cls(tuple(features), widths, column_dtype, pa.schema([*kept, *ours]))
 
-    def table(self, rows: Rows, read: Sequence[Read], cells: dict[str, Cells]) -> pa.Table:
+    def table(self, rows: Rows, read: Sequence[Read], cells: dict[str, ColumnValues]) -> pa.Table:
         """The table of some rows; `cells` are those of the rows that have tokens, in order."""
         good = [number for number, row in enumerate(read) if row.tokens is not None]
         errors = [row.error for row in read]
@@ -125,7 +125,9 @@ class Columns:
                 arrays[field.name] = pa.array(values[field.name], field.type)
         return pa.table(arrays, schema=self.schema)
 
-    def _feature(self, name: str, cells: Cells, good: Sequence[int], errors: list[str | None]) -> pa.Array:
+    def _feature(
+        self, name: str, cells: ColumnValues, good: Sequence[int], errors: list[str | None]
+    ) -> pa.Array:
         """The array of one feature for all rows; why a cell is empty joins the errors."""
         kind = self.schema.field(name).type
         is_list = not pa.types.is_fixed_size_list(kind)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerscope.corpus.corpus import open_corpus
-from layerscope.corpus.rows import Rows, arrow
+from layerscope.corpus.rows import Rows
 from layerscope.engine.stream import ROWS
 from layerscope.errors import InputError, unknown
 from layerscope.reduce.pooling import Array
@@ -173,10 +173,7 @@ def _of_treebank(
 def _words(tokens: list[Tokens], labels: list[Any], groups: list[Any]) -> Labelled:
     if not labels:
         raise InputError("There is nothing to learn from: there are no words.")
-    rows = [
-        Rows(start, list(tokens[start : start + ROWS]), None, arrow().table({}))
-        for start in range(0, len(tokens), ROWS)
-    ]
+    rows = [Rows.of(list(tokens[start : start + ROWS]), start=start) for start in range(0, len(tokens), ROWS)]
     return Labelled(rows, "word", _whole(labels, "label", "word"), _whole(groups, "group", "word"))
 
 

@@ -12,12 +12,12 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from layerscope.arguments import check, check_count
-from layerscope.corpus.rows import Rows, arrow
-from layerscope.engine.cells import check_features
+from layerscope.corpus.rows import Rows
 from layerscope.engine.stream import ROWS, stream
+from layerscope.engine.supported import check_features
 from layerscope.errors import InputError, ModelError, brief, unknown
-from layerscope.extraction.recipe import Recipe
 from layerscope.loading.checkpoint import load
+from layerscope.loading.recipe import Recipe
 from layerscope.network.windows import LONG
 from layerscope.reduce.feature import COMBINES, Feature
 from layerscope.reduce.pooling import POOLER, UNPOOLED, Array
@@ -216,9 +216,6 @@ def _texts(given: Iterable[str]) -> list[Text]:
 def _vectors(model: Model, texts: list[Text], feature: Feature, long: str) -> list[Array]:
     """float32 [text, width] of each column of a feature, from one pass."""
     names = feature.columns(model.num_layers)
-    rows = [
-        Rows(start, texts[start : start + ROWS], None, arrow().table({}))
-        for start in range(0, len(texts), ROWS)
-    ]
+    rows = [Rows.of(texts[start : start + ROWS], start=start) for start in range(0, len(texts), ROWS)]
     parts = [[block.values(name) for name in names] for block in stream(model, rows, [feature], long=long)]
     return [np.concatenate(column) for column in zip(*parts, strict=True)]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from layerscope.arguments import checked
-from layerscope.engine.cells import check_features
+from layerscope.engine.supported import check_features
 from layerscope.errors import InputError, ModelError
 from layerscope.probing.collected import collected
 from layerscope.probing.labelled import labelled

@@ -164,3 +164,7 @@ def weighted_mean(count: int, tokens: Tokens) -> Array:
 
 def _one_hot(count: int, position: int) -> Array:
     return np.asarray(np.eye(1, count, position, dtype=np.float32)[0])
+
+
+# Those that every process knows.
+BUILT_IN = frozenset(POOLINGS)

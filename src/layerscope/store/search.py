@@ -3,87 +3,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from layerscope.arguments import checked
-from layerscope.errors import InputError, unknown
-from layerscope.extraction.nearest import Nearest, take_in
-from layerscope.extraction.query import Query, query_vectors
-from layerscope.extraction.stored import Column, Stored
-from layerscope.reduce.pooling import Array
-from layerscope.result import Result
-from layerscope.shown import counted, shorten
+from layerscope.errors import InputError, brief, unknown
+from layerscope.reduce.feature import Feature
+from layerscope.reduce.pooling import UNPOOLED, Array
+from layerscope.store.hits import Hits
+from layerscope.store.nearest import Nearest, take_in, unit
+from layerscope.store.stored import Column, Stored
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
-    from matplotlib.axes import Axes
 
     from layerscope.model import Model
+
+# A vector, several, a text, a pair of texts, or a word in its text.
+Query = str | tuple[str, Any] | ArrayLike
 
 # Rows that are looked at together.
 _ROWS = 1024
 
-# Characters of a hit in a figure.
-_NAME = 60
-
 # Code points of the text on either side of a word.
 _AROUND = 40
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Hits(Result):
-    """What a search found.
-
-    Attributes:
-        column: where it searched.
-        names: what is said of each hit: "query" (its number) where several were given; "row"; "score", the
-            cosine; "id" where the corpus has one; then "text" (and "pair"), or of words and tokens "word" or
-            "token", "start", "end" (and "sequence") and "context".
-        hits: the values by these names, the nearest first; where there are several queries, query by query.
-        left_out: how many rows, words or tokens could not be found, since they have no vector, or one that is near to
-            nothing: rows with an error, words without tokens, zeros, NaN.
-    """
-
-    column: str
-    names: tuple[str, ...]
-    hits: tuple[dict[str, Any], ...]
-    left_out: int
-
-    def table(self) -> pd.DataFrame:
-        """The hits as rows."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.hits), columns=pd.Index(self.names))
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
-        return {"column": self.column, "hits": [dict(hit) for hit in self.hits], "left_out": self.left_out}
-
-    @checked
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """A bar for each hit, the nearest on top.
-
-        Raises:
-            InputError: there are more hits than can be read in one figure.
-        """
-        import pandas as pd
-
-        from layerscope.plots.bars import bars
-
-        names = [
-            f"{hit['row']}: {shorten(' '.join(str(hit[self.names[-1]]).split()), _NAME)}" for hit in self.hits
-        ]
-        scores = pd.Series([hit["score"] for hit in self.hits], index=names, dtype=float)
-        return bars(scores, title=f"nearest in {self.column}", xlabel="cosine", ylabel="row", ax=ax)
-
-    def _holds(self) -> str:
-        best = f", the nearest {self.hits[0]['score']:.3f}" if self.hits else ""
-        return f"{counted(len(self.hits), 'hit')} in {self.column}{best}"
 
 
 def search(stored: Stored, query: Query, k: int, column: str | None, model: Model | None) -> Hits:
@@ -91,7 +35,7 @@ def search(stored: Stored, query: Query, k: int, column: str | None, model: Mode
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k is how many to find, 1 or more; not {k!r}.")
     name = chosen_column(stored, column)
-    queries = query_vectors(stored, name, query, model)
+    queries = _query_vectors(stored, name, query, model)
     nearest = [Nearest(one, k) for one in np.atleast_2d(queries)]
     start = left_out = 0
     for batch in stored.rows(_ROWS, [name]):
@@ -174,3 +118,76 @@ def _context(hit: dict[str, Any], unit: str, texts: list[str]) -> str:
     before = "…" * (left > 0) + text[left:start]
     after = text[end:right] + "…" * (right < len(text))
     return re.sub(r"\s", " ", f"{before}[{text[start:end]}]{after}")
+
+
+def _query_vectors(stored: Stored, name: str, query: Query, model: Model | None) -> Array:
+    """float64 [width], or [query, width] of several, each of length 1."""
+    is_text = isinstance(query, str) or (
+        isinstance(query, tuple) and bool(query) and isinstance(query[0], str)
+    )
+    if is_text:
+        if model is None:
+            raise InputError(
+                f"{query!r} needs the model that made these features, "
+                f"{stored.manifest.about['model']['name']}: give model=."
+            )
+        query = _embedded(stored, name, query, model)
+    given = _numbers(query)
+    if model is not None and not is_text:
+        raise InputError("The query is a vector already; model= is for a text.")
+    width = stored.columns[name].width
+    if given.ndim not in (1, 2) or given.size == 0:
+        raise InputError(f"A query is [width] or [query, width]; this one is of shape {given.shape}.")
+    if given.shape[-1] != width:
+        raise InputError(f"The query is {given.shape[-1]} wide, and {name} is {width} wide.")
+    if not np.isfinite(given).all():
+        raise InputError("The query holds NaN or infinity, to which nothing is near.")
+    scaled, lengths = unit(np.atleast_2d(given), np.float64)
+    if not lengths.all():
+        raise InputError("The query is a vector of zeros, which has no direction.")
+    return scaled.reshape(given.shape)
+
+
+def _numbers(query: Any) -> Array:
+    """A query as float64 numbers, of whatever shape."""
+    try:
+        if np.asarray(query).dtype.kind not in "OUSV" and query is not None:
+            return np.array(query, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        pass  # a list of vectors of several widths, or nothing that has numbers
+    is_texts = isinstance(query, list | np.ndarray) and any(isinstance(one, str | tuple) for one in query)
+    hint = " Search for several texts one by one." if is_texts else ""
+    raise InputError(
+        f"A query is a vector, several of one width, a text, or (text, word); not {brief(query)}.{hint}"
+    )
+
+
+def _embedded(stored: Stored, name: str, query: Any, model: Model) -> Array:
+    """[width]: a text, a pair, or a word in its text, as the column has it of its rows."""
+    _same_model(stored, model)
+    column = stored.columns[name]
+    parts = (query,) if isinstance(query, str) else query
+    if not (len(parts) == 2 or (len(parts) == 1 and column.kind == "text")):
+        what = "a text or a pair of texts" if column.kind == "text" else "(text, word), a word in its text"
+        raise InputError(f"For {name} a query is a vector, or {what}; not {query!r}.")
+    feature = Feature.parse(column.feature)
+    layers = feature.resolve(model.num_layers)
+    names = feature.columns(model.num_layers)
+    if len(names) > 1:
+        layers = (layers[names.index(name)],)
+        feature = Feature(feature.pooling, str(layers[0]))
+    text, second = (*parts, None)[:2]
+    long = stored.manifest.settings["long_texts"]["long"]
+    if feature.pooling in UNPOOLED:
+        return model.run(text, layers=layers, long=long).vector(second, layers[0])
+    return model.run(text, second, layers=layers, long=long).feature(feature)
+
+
+def _same_model(stored: Stored, model: Model) -> None:
+    theirs, ours = stored.manifest.settings["model"], model.identity()
+    differing = [field for field in theirs if theirs[field] != ours.get(field)]
+    if differing:
+        raise InputError(
+            f"{model.name} is not the model of these features, {stored.manifest.about['model']['name']}: "
+            f"its {differing[0]} is another. Load that one, or give a vector."
+        )

@@ -1,16 +1,22 @@
-"""A part of a folder of features: one file of consecutive rows, as its manifest lists it."""
+"""A part of a folder of features: one file of consecutive rows, and the line that lists it."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+from layerscope.errors import InputError
+
+# The most parts that a folder has; the number in a file's name has six digits.
+MOST_PARTS = 1_000_000
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """One file of consecutive rows.
 
@@ -34,9 +40,43 @@ class Part:
     sha256: str
     corpus_sha256: str
 
+    @property
+    def number(self) -> int:
+        """Its number among the parts, from 0."""
+        return int(self.file.removeprefix("part-").removesuffix(".parquet"))
+
+    def to_line(self) -> str:
+        """As a line of JSON; the same for the same part."""
+        return json.dumps({name: getattr(self, name) for name in _FIELDS})
+
+    @classmethod
+    def from_line(cls, line: str) -> Part:
+        """The part that a line lists.
+
+        Raises:
+            ValueError: it lists none; the message says why.
+        """
+        try:
+            values = json.loads(line)
+        except (ValueError, RecursionError):
+            values = None
+        check(isinstance(values, dict) and set(values) == set(_FIELDS), "a line lists no part")
+        return cls(**values)
+
+
+_FIELDS = tuple(field.name for field in fields(Part))
+
 
 def part_file(number: int) -> str:
-    """The name of a part's file."""
+    """The name of a part's file.
+
+    Raises:
+        InputError: a folder has no more parts.
+    """
+    if number >= MOST_PARTS:
+        raise InputError(
+            f"A folder has {MOST_PARTS:,} parts at most: give part_rows= a larger number, or divide the corpus."
+        )
     return f"part-{number:06d}.parquet"
 
 
@@ -53,7 +93,7 @@ def check_parts(parts: Sequence[Part], part_rows: int, complete: bool) -> None:
         check(all(is_a(one, int) and one >= 0 for one in numbers), f"part {place} has numbers that cannot be")
         number, rest = divmod(part.start, part_rows)
         check(
-            not rest and part.file == part_file(number),
+            not rest and number < MOST_PARTS and part.file == part_file(number),
             f"part {place} is {part.file!r}, from row {part.start}",
         )
         check(

@@ -13,9 +13,9 @@ from pathlib import PurePath
 from typing import IO, Any
 
 from layerscope.errors import InputError, StorageError, brief
-from layerscope.extraction import manifest as manifests
-from layerscope.extraction.manifest import Manifest
-from layerscope.extraction.part import Part
+from layerscope.store import manifest as manifests
+from layerscope.store.manifest import Manifest
+from layerscope.store.part import Part
 
 LOCK = ".lock"
 _WRITING = ".writing-"
@@ -65,6 +65,15 @@ class Folder:
         """Where a file of the folder is, for `files`."""
         return f"{self.root}/{file}"
 
+    def make(self, inside: str = "") -> None:
+        """Make the folder, or one inside; that they are there already is no matter.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        with self._said():
+            self.files.makedirs(self.path(inside) if inside else self.root, exist_ok=True)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only writer; the folder is made if it is not there. Object stores know no locks.
@@ -72,8 +81,7 @@ class Folder:
         Raises:
             StorageError: another process writes here, or the folder cannot be made.
         """
-        with self._said():
-            self.files.makedirs(self.root, exist_ok=True)
+        self.make()
         if not self.is_local:
             yield
             return
@@ -109,23 +117,26 @@ class Folder:
         Raises:
             StorageError: it cannot be read, or the folder holds other things without one.
         """
-        place = self.path(manifests.NAME)
         with self._said():
-            if self.files.exists(place):
-                return Manifest.from_json(
-                    self.files.cat_file(place).decode(errors="replace"), f"{self.name}/{manifests.NAME}"
+            self.files.invalidate_cache()  # another process may have written since
+            if self.files.exists(self.path(manifests.NAME)):
+                text = _text(self.files.cat_file(self.path(manifests.NAME)))
+                names = [f"{manifests.PARTS}/{name}" for name in self._names(manifests.PARTS)]
+                lists = self.files.cat([self.path(name) for name in names]) if names else {}
+                return Manifest.read(
+                    text, dict(zip(names, map(_text, lists.values()), strict=True)), self.name
                 )
-            others = self._names() if self.is_there else []
-        if any(not name.startswith(".") for name in others):
+            others = [name for name in self._names() if not name.startswith(".")]
+        if others:
             raise StorageError(
                 f"{self.name} holds other files ({_first(others)}) and no {manifests.NAME}: choose a new folder."
             )
         return None
 
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Put a manifest in its place, whole or not at all."""
-        with self.writing(manifests.NAME) as file:
-            file.write(manifest.to_json().encode())
+    def write(self, name: str, text: str) -> None:
+        """Put a text in its place, whole or not at all."""
+        with self.writing(name) as file:
+            file.write(text.encode())
 
     @contextmanager
     def writing(self, name: str, check: Callable[[str], None] = lambda place: None) -> Iterator[IO[bytes]]:
@@ -138,7 +149,9 @@ class Folder:
             StorageError: it cannot be written; the message says why.
         """
         place = self.path(name)
-        beside = self.path(f"{_WRITING}{name}-{uuid.uuid4().hex[:8]}") if self.is_local else place
+        beside = place
+        if self.is_local:
+            beside = self.path(f"{_WRITING}{name.replace('/', '-')}-{uuid.uuid4().hex[:8]}")
         file = None
         try:
             with self._said():
@@ -151,7 +164,7 @@ class Folder:
                 check(beside)
                 if self.is_local:
                     os.replace(beside, place)
-                    _sync_folder(self.root)
+                    _sync_folder(os.path.dirname(place))
         except BaseException:
             with suppress(Exception):
                 if file is not None:
@@ -170,16 +183,31 @@ class Folder:
                 size += len(block)
         return size, digest.hexdigest()
 
+    def has(self, part: Part) -> bool:
+        """Whether a part is there, of the size that it was written in."""
+        place = self.path(part.file)
+        with self._said():
+            return bool(self.files.exists(place) and self.files.size(place) == part.bytes)
+
+    def holds(self, name: str, sha256: str) -> bool:
+        """Whether a file is to be seen here, with this checksum."""
+        with self._said():
+            self.files.invalidate_cache()
+            return bool(self.files.exists(self.path(name))) and self.sum(self.path(name))[1] == sha256
+
     def lost(self, parts: Iterable[Part], thorough: bool = False) -> list[str]:
-        """The parts that are not there, or are not as they were written: by size, or by checksum too."""
-        lost = []
-        for part in parts:
-            place = self.path(part.file)
-            with self._said():
-                is_there = self.files.exists(place) and self.files.size(place) == part.bytes
-            if not is_there or (thorough and self.sum(place)[1] != part.sha256):
-                lost.append(part.file)
-        return lost
+        """The parts that are not there, or are not as they were written: by size, or by checksum too.
+
+        Sizes are those of one listing of the folder: of an object store, a request for a thousand parts.
+        """
+        with self._said():
+            sizes = self._sizes()
+        return [
+            part.file
+            for part in parts
+            if sizes.get(part.file) != part.bytes
+            or (thorough and self.sum(self.path(part.file))[1] != part.sha256)
+        ]
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that may be there."""
@@ -192,8 +220,19 @@ class Folder:
         if self.is_local:
             self.remove(name for name in self._names() if name.startswith(_WRITING))
 
-    def _names(self) -> list[str]:
-        return sorted(str(path).rsplit("/", 1)[-1] for path in self.files.ls(self.root, detail=False))
+    def _names(self, inside: str = "") -> list[str]:
+        """The names of what lies in the folder, or in one inside; of none if that is not there."""
+        return sorted(self._sizes(inside))
+
+    def _sizes(self, inside: str = "") -> dict[str, int]:
+        """The sizes of what lies there, by name."""
+        place = self.path(inside) if inside else self.root
+        with suppress(FileNotFoundError):
+            if self.is_local:  # fsspec holds a dictionary for each file, of a kilobyte or two
+                with os.scandir(place) as entries:
+                    return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
+            return {one["name"].rsplit("/", 1)[-1]: one["size"] for one in self.files.ls(place, detail=True)}
+        return {}
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -224,5 +263,8 @@ def _sync_folder(root: str) -> None:
 
 
 def _first(names: list[str]) -> str:
-    shown = [name for name in names if not name.startswith(".")]
-    return ", ".join(shown[:3]) + (", …" if len(shown) > 3 else "")
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")

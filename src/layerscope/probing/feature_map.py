@@ -10,14 +10,14 @@ import pyarrow as pa
 
 from layerscope.arguments import check, checked
 from layerscope.corpus.rows import Rows
-from layerscope.engine.cells import check_features, values
+from layerscope.engine.column_values import values
 from layerscope.engine.precision import cast
 from layerscope.engine.reader import Reader, block_tokens
 from layerscope.engine.replicas import Replicas, batch_tokens
+from layerscope.engine.supported import check_features
 from layerscope.errors import InputError, unknown
-from layerscope.extraction.job import Settings
-from layerscope.extraction.maker import Maker
-from layerscope.extraction.recipe import Recipe
+from layerscope.extraction.extractor import Extractor, ExtractorRecipe
+from layerscope.extraction.settings import Settings
 from layerscope.extraction.table import Columns
 from layerscope.loading.checkpoint import load
 from layerscope.network.memory import Budget
@@ -74,9 +74,8 @@ class FeatureMap:
                 "dtype='auto' is checked on a corpus, which a map does not see; name a precision."
             )
         self._model: Model | None = load(model) if isinstance(model, str | Path) else model
-        self._recipe: Recipe | None = None
-        self._maker: Maker | None = None
-        self._ready()
+        self._recipe: ExtractorRecipe | None = None
+        self._extractor: Extractor | None = self._made(self._model)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The batch's columns, and float32 [row, width] for each feature; of "tokens" and "words" a list of arrays.
@@ -93,8 +92,8 @@ class FeatureMap:
         for name in (columns["text"], columns["pair"]):
             if name is not None and name not in batch:
                 raise unknown("column", name, batch)
-        maker = self._ready()
-        taken = sorted(maker.columns.widths.keys() & set(batch))
+        extractor = self._ready()
+        taken = sorted(extractor.columns.widths.keys() & set(batch))
         if taken:
             raise InputError(
                 f"The batch has a column {taken[0]!r}, which is the name of a feature's: rename it, or leave it out."
@@ -103,27 +102,28 @@ class FeatureMap:
         batch = {name: list(one) if isinstance(one, Iterator) else one for name, one in batch.items()}
         texts = list(batch[columns["text"]])
         pairs = None if columns["pair"] is None else list(batch[columns["pair"]])
-        read = maker.reader.read(Rows(0, texts, pairs, pa.table({})))
-        made = maker.cells([row.tokens for row in read if row.tokens is not None])
+        read = extractor.reader.read(Rows.of(texts, pairs))
+        made = extractor.values([row.tokens for row in read if row.tokens is not None])
         return {**batch, **values(made, "batch")}
 
-    def _ready(self) -> Maker:
-        """What makes the cells; in a process that was sent this, the model is loaded at the first batch."""
-        if self._maker is None:
-            if self._model is None:
-                assert self._recipe is not None
-                self._model = self._recipe.load()
-            model, asked = self._model, self._settings
-            check_features(model, asked.features)
-            has_pairs = asked.columns["pair"] is not None
-            columns = Columns.of(model, asked.features, pa.schema([]), has_pairs, asked.column_dtype)
-            budget = Budget(batch_tokens(model))
-            reader = Reader(model, asked.long, asked.on_error, block_tokens(model, asked.features))
-            self._maker = Maker(reader, Replicas(cast(model, asked.dtype)), columns, budget)
-        return self._maker
+    def _made(self, model: Model) -> Extractor:
+        asked = self._settings
+        check_features(model, asked.features)
+        has_pairs = asked.columns["pair"] is not None
+        columns = Columns.of(model, asked.features, pa.schema([]), has_pairs, asked.column_dtype)
+        reader = Reader(model, asked.long, asked.on_error, block_tokens(model, asked.features))
+        return Extractor(reader, Replicas(cast(model, asked.dtype)), columns, Budget(batch_tokens(model)))
+
+    def _ready(self) -> Extractor:
+        """What makes the columns; in a process that was sent this, the model is loaded at the first batch."""
+        if self._extractor is None:
+            assert self._recipe is not None
+            self._extractor = self._recipe.make()
+        return self._extractor
 
     def __getstate__(self) -> dict[str, Any]:
         if self._recipe is None:
             assert self._model is not None
-            self._recipe = Recipe.of(self._model)
-        return {"_settings": self._settings, "_recipe": self._recipe, "_model": None, "_maker": None}
+            assert self._extractor is not None
+            self._recipe = ExtractorRecipe.of(self._extractor, self._model)
+        return {"_settings": self._settings, "_recipe": self._recipe, "_model": None, "_extractor": None}

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from layerscope.extraction.folder import Folder
-from layerscope.extraction.stored import Stored
+from layerscope.store.folder import Folder
+from layerscope.store.record import forget
+from layerscope.store.stored import Stored
 
 
 @dataclass(frozen=True)
@@ -71,5 +72,5 @@ def repair(out: str | PurePath) -> Check:
     with folder.locked():
         found = check(out)
         if found.damaged:
-            folder.write_manifest(folder.features().without(set(found.damaged)))
+            forget(folder, folder.features(), found.damaged)
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from layerscope.model import Model
+    from layerscope.network.network import Network
 
 
 def parameters_sha256(hf: Any) -> str:
@@ -41,7 +41,7 @@ def tokenizer_sha256(tokenizer: Any) -> str:
     return digest.hexdigest()
 
 
-def identity(model: Model) -> dict[str, Any]:
+def identity(model: Network) -> dict[str, Any]:
     """What identifies a model, for a manifest; all its weights are read."""
     return {
         "kind": model.kind,

@@ -1,6 +1,6 @@
 """Features as they are read: equal to the trace's, in every container, and clear where they cannot be."""
 
-import json
+import shutil
 import subprocess
 import sys
 import uuid
@@ -18,7 +18,8 @@ import pytest
 
 import layerscope as ls
 from layerscope.errors import InputError, MissingExtraError, StorageError
-from layerscope.extraction.folder import Folder
+from layerscope.store.folder import Folder
+from manifests import parts_of, read_manifest, write_manifest
 
 TEXTS = [
     "He sat on the bank of the river.",
@@ -52,23 +53,21 @@ def features(out):
 @pytest.fixture
 def copied(out, tmp_path):
     """A copy that may be damaged."""
-    for file in out.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    return tmp_path
+    return shutil.copytree(out, tmp_path, dirs_exist_ok=True)
 
 
 def edited(folder, **changes):
     """Change the manifest of a folder."""
-    path = folder / "_manifest.json"
-    values = {**json.loads(path.read_text()), **changes}
-    sums = {name: sum(part[name] for part in values["parts"]) for name in ("rows", "errors", "tokens")}
-    path.write_text(json.dumps(values | sums))
+    values = {**read_manifest(folder), **changes}
+    sums = {
+        name: sum(part[name] for part in values["parts"]) for name in ("rows", "errors", "tokens", "bytes")
+    }
+    write_manifest(folder, values | {"totals": {"parts": len(values["parts"]), **sums}})
     return folder
 
 
 def without_part(folder, number):
-    manifest = json.loads((folder / "_manifest.json").read_text())
-    parts = [part for part in manifest["parts"] if not part["file"].endswith(f"{number}.parquet")]
+    parts = [part for part in parts_of(folder) if not part["file"].endswith(f"{number}.parquet")]
     (folder / f"part-{number:06d}.parquet").unlink()
     return edited(folder, complete=False, parts=parts)
 
@@ -175,15 +174,17 @@ def test_datasets(features, out, tmp_path):
         features.to_dataset(cache_dir=out / "cache")
     assert sorted(file.name for file in out.iterdir() if not file.name.startswith(".")) == [
         "_manifest.json",
+        "_parts",
         *(f"part-{number:06d}.parquet" for number in range(3)),
     ]
 
 
 def test_the_page_about_storage_names_every_field_and_column(out, features):
     page = (Path(__file__).parents[2] / "docs" / "storage.md").read_text(encoding="utf-8")
-    manifest = json.loads((out / "_manifest.json").read_text())
+    manifest = read_manifest(out)
     fields = [
         *manifest,
+        *manifest["totals"],
         *manifest["parts"][0],
         *manifest["long_texts"],
         *manifest["corpus"],
@@ -326,8 +327,8 @@ def test_folders_that_hold_no_features(tmp_path):
 
 
 def test_a_manifest_of_a_later_version(copied):
-    with pytest.raises(StorageError, match="schema version 2, and this Layerscope reads 1"):
-        ls.open_features(edited(copied, schema_version=2))
+    with pytest.raises(StorageError, match="schema version 3, and this Layerscope reads 2"):
+        ls.open_features(edited(copied, schema_version=3))
 
 
 def test_parts_that_are_gone_or_damaged(copied):

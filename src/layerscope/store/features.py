@@ -12,13 +12,14 @@ import numpy as np
 
 from layerscope.arguments import checked
 from layerscope.errors import InputError, StorageError, missing, unknown
-from layerscope.extraction import manifest as manifests
-from layerscope.extraction.folder import Folder
-from layerscope.extraction.manifest import Manifest
-from layerscope.extraction.query import Query
-from layerscope.extraction.search import Hits, chosen_column, search
-from layerscope.extraction.stored import Column, Stored
 from layerscope.reduce.pooling import Array
+from layerscope.store import manifest as manifests
+from layerscope.store.check import Check, check
+from layerscope.store.folder import Folder
+from layerscope.store.hits import Hits
+from layerscope.store.manifest import Manifest
+from layerscope.store.search import Query, chosen_column, search
+from layerscope.store.stored import Column, Stored
 
 if TYPE_CHECKING:
     import datasets
@@ -244,6 +245,14 @@ class Features:
         'She asked the [bank] for a loan.'
         """
         return search(self.stored, query, k, column, model)
+
+    def check(self) -> Check:
+        """Read every part and compare it with its checksum; nothing is changed.
+
+        Raises:
+            StorageError: the folder is gone, or cannot be read.
+        """
+        return check(self.folder.name)
 
     def _chosen(self, columns: Sequence[str] | None) -> list[str]:
         known = list(self.manifest.settings["schema"])

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from layerscope.errors import StorageError
-from layerscope.extraction.folder import Folder
-from layerscope.extraction.manifest import Manifest
-from layerscope.extraction.part import Part
 from layerscope.reduce.pooling import UNPOOLED
+from layerscope.store.folder import Folder
+from layerscope.store.manifest import Manifest
+from layerscope.store.part import Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,8 +62,8 @@ class Stored:
 
     def paths(self) -> list[str]:
         """Where the parts are, in order, for the folder's file system; all are there."""
-        for part in self.manifest.parts:
-            self._check(part)
+        for file in self.folder.lost(self.manifest.parts)[:1]:
+            self._gone(file)
         return [self.folder.path(part.file) for part in self.manifest.parts]
 
     def gaps(self) -> Iterator[tuple[int, int]]:
@@ -111,21 +112,24 @@ class Stored:
         self, rows: Collection[int], size: int, columns: Sequence[str]
     ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The batches of those parts that have any of these rows, each with the number of its first row."""
-        end = 0
+        wanted, end = sorted(rows), 0
         for part in self.manifest.parts:
             start, end = end, end + part.rows
-            if any(row in rows for row in range(start, end)):
+            if bisect_left(wanted, start) < bisect_left(wanted, end):
                 for batch in self.batches(part, size, columns):
                     yield start, batch
                     start += len(batch)
 
     def _check(self, part: Part) -> None:
-        if self.folder.lost([part]):
-            is_there = self.folder.files.exists(self.folder.path(part.file))
-            raise StorageError(
-                f"{self.folder.name}/{part.file} is {'not as long as it was written' if is_there else 'gone'}. "
-                "The same extraction, run again, makes it anew."
-            )
+        if not self.folder.has(part):
+            self._gone(part.file)
+
+    def _gone(self, file: str) -> NoReturn:
+        is_there = self.folder.files.exists(self.folder.path(file))
+        raise StorageError(
+            f"{self.folder.name}/{file} is {'not as long as it was written' if is_there else 'gone'}. "
+            "The same extraction, run again, makes it anew."
+        )
 
     @contextmanager
     def _said(self, part: Part) -> Iterator[None]:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 import layerscope as ls
 from layerscope.corpus.rows import Rows
 from layerscope.errors import InputError, LayerscopeError, ModelError
-from layerscope.extraction import nearest
-from layerscope.extraction.folder import Folder
-from layerscope.extraction.manifest import Manifest
-from layerscope.extraction.parts import Todo, write_part
+from layerscope.store import nearest
+from layerscope.store.folder import Folder
+from layerscope.store.manifest import Manifest
+from layerscope.store.parquet import write_part
+from layerscope.store.record import Record
 
 BANKS = [
     "He sat on the bank of the river and watched the water, as he had done every summer since he was a child.",
@@ -66,7 +67,7 @@ def written(place, vectors, column_dtype="float32", rows_a_part=3, is_words=Fals
         table = pa.table({field.name: pa.array(values[field.name], field.type) for field in schema}, schema)
         rows = Rows(start, values["text"], None, pa.table({}))
         halves = [table.slice(0, 2), table.slice(2)] if len(table) > 2 else [table]  # two row groups
-        parts.append(write_part(folder, Todo(len(parts), rows, "0" * 64), halves, schema))
+        parts.append(write_part(folder, len(parts), rows, halves, schema))
     settings = {
         "model": {},
         "features": [feature],
@@ -79,9 +80,11 @@ def written(place, vectors, column_dtype="float32", rows_a_part=3, is_words=Fals
         "corpus": {"id": None},
         "schema": {field.name: str(field.type) for field in schema},
     }
-    folder.write_manifest(
-        Manifest(settings, {"model": {"name": "by hand"}, "precision_check": None}, tuple(parts), True)
+    record = Record(
+        folder, Manifest(settings, {"model": {"name": "by hand"}, "precision_check": None}, (), False)
     )
+    record.add(parts)
+    record.complete()
     return ls.open_features(place)
 
 

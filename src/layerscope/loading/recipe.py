@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from layerscope.engine.precision import name_of
 from layerscope.errors import InputError, LayerscopeError, again
-from layerscope.extraction.identity import identity
 from layerscope.loading.bundled import NAME
 from layerscope.loading.checkpoint import load
 from layerscope.source import Source
@@ -107,7 +106,7 @@ def _proof(model: Model) -> dict[str, Any]:
         if name not in ("_name_or_path", "transformers_version")
     }
     return {
-        **identity(model),
+        **model.identity(),
         "context_window": model.context_window,
         "dtype": name_of(model),
         "attention": getattr(model.hf.config, "_attn_implementation", None),

@@ -1,14 +1,13 @@
 """Parts made by a Ray cluster, a real one of two nodes on this machine: the same folder, whatever happens."""
 
 import importlib.util
-import json
 import os
+import pickle
 import re
 import signal
 import subprocess
 import sys
 import time
-import types
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,22 +20,21 @@ import layerscope as ls
 from layerscope.engine.precision import cast, name_of
 from layerscope.engine.reader import Reader
 from layerscope.engine.replicas import Replicas
-from layerscope.errors import CheckpointError, InputError, MissingExtraError, ModelError, StorageError
-from layerscope.extraction.crew import Crew
+from layerscope.errors import CheckpointError, InputError, MissingExtraError, StorageError
 from layerscope.extraction.extract import extract
-from layerscope.extraction.folder import Folder
-from layerscope.extraction.maker import Maker
-from layerscope.extraction.manifest import Part
-from layerscope.extraction.on_ray import on_ray
-from layerscope.extraction.recipe import NEEDS, Recipe
+from layerscope.extraction.extractor import Extractor, ExtractorRecipe
+from layerscope.extraction.ray.actor import PartActor
+from layerscope.extraction.ray.cluster import on_ray
 from layerscope.extraction.table import Columns
-from layerscope.extraction.worker import FeatureWorker, Orders, Said
+from layerscope.loading.recipe import NEEDS
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
-from layerscope.reduce.pooling import POOLINGS, pooling
+from layerscope.reduce.pooling import pooling
+from manifests import parts_of, read_manifest
 from tiny import build
 
 ray = pytest.importorskip("ray")
+cloudpickle = pytest.importorskip("ray.cloudpickle")
 
 # Ray leaves sockets and pipes of the processes it started to the garbage collector, and tells of changes to come.
 pytestmark = [
@@ -91,11 +89,13 @@ def run(model, out, engine="ray", source=TEXTS, features=("mean@1:", "tokens@-1"
 
 
 def contents(out):
-    manifest = json.loads((out / "_manifest.json").read_text())
+    manifest = read_manifest(out)
     # An iterator is called another name than a list; nothing else may differ.
     del manifest["about"]["corpus"]
     files = {
-        path.name: path.read_bytes() for path in out.iterdir() if path.name not in (".lock", "_manifest.json")
+        path.name: path.read_bytes()
+        for path in out.rglob("*")
+        if path.is_file() and path.name not in (".lock", "_manifest.json")
     }
     return manifest, files
 
@@ -104,7 +104,7 @@ def workers(cluster):
     """The processes of actors that are there now."""
     raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()]
     children = [child for pid in raylets for child in psutil.Process(pid).children(recursive=True)]
-    return [child for child in children if FeatureWorker.__name__ in title(child)]
+    return [child for child in children if PartActor.__name__ in title(child)]
 
 
 def title(process):
@@ -119,10 +119,6 @@ def until(condition, seconds=60):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
     return found
-
-
-def parts_of(out):
-    return json.loads((out / "_manifest.json").read_text())["parts"]
 
 
 def test_same_bytes_from_a_generator_that_only_the_driver_has(connected, bert, expected, tmp_path):
@@ -196,11 +192,12 @@ def test_part_that_kills_every_worker(connected, bert, tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
         return states.mean(axis=0)
 
-    try:
-        with pytest.raises(ModelError, match="^Rows 200 to 299 of the corpus killed the worker .* 3 times"):
-            run(bert, tmp_path / "out", features=["deadly@1"])
-    finally:
-        del POOLINGS["deadly"]
+    made = ls.open_features(run(bert, tmp_path / "out", features=["deadly@1"]))
+    failed = made.to_pandas(["error"]).error.dropna()
+    assert failed.loc[212].startswith("a worker of the Ray cluster dies of it again and again")
+    assert list(failed.index) == [212]
+    with pytest.raises(InputError, match="^Row 212 of the corpus: a worker of the Ray cluster dies of it"):
+        run(bert, tmp_path / "raised", features=["deadly@1"], on_error="raise")
     assert not [name for name in os.listdir(tmp_path / "out") if name.startswith(".writing")]
 
 
@@ -218,17 +215,11 @@ def test_stop(connected, bert, tmp_path, monkeypatch):
     until(lambda: not workers(connected))
 
 
-def orders(model, dtype="float32", out="memory://here"):
+def spec(model, dtype="float32"):
     """What an actor would be told."""
-    nodes = types.SimpleNamespace(cluster_resources=dict)
     columns = Columns.of(model, [Feature.parse("mean@1")], pa.schema([]), False, "float32")
-    return Orders.of(
-        nodes,
-        Recipe.of(model),
-        "cpu",
-        Maker(Reader(model, "window", "row"), Replicas(cast(model, dtype)), columns, Budget(64)),
-        Folder.at(out),
-    )
+    extractor = Extractor(Reader(model, "window", "row"), Replicas(cast(model, dtype)), columns, Budget(64))
+    return ExtractorRecipe.of(extractor, model)
 
 
 def test_changed_model(connected, tiny_folder, tmp_path):
@@ -262,12 +253,12 @@ def test_changes_that_no_weight_shows(tiny_folder, change, field):
     with pytest.raises(
         InputError, match=f"is not the model here: {field}.* is .*, and here .*{re.escape(NEEDS)}"
     ):
-        orders(changed).recipe.load("cpu")
+        spec(changed).recipe.load("cpu")
 
 
 def gguf(tiny_folder, tmp_path):
     spec = importlib.util.spec_from_file_location(
-        "gguf_files", Path(__file__).parents[1] / "loading/test_gguf.py"
+        "gguf_files", Path(__file__).parents[2] / "loading/test_gguf.py"
     )
     files = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(files)
@@ -289,39 +280,32 @@ def bundled(tiny_folder, tmp_path):
 @pytest.mark.parametrize("how", [gguf, bfloat16, relative, bundled])
 def test_ways_of_loading(tiny_folder, tmp_path, monkeypatch, how):
     model = how(tiny_folder, tmp_path)
-    sent = orders(model, name_of(model) if how is gguf else "float16")
+    sent = pickle.loads(cloudpickle.dumps(spec(model, name_of(model) if how is gguf else "float16")))
     monkeypatch.chdir(tmp_path)  # an actor is elsewhere
-    worker = FeatureWorker()
-    assert worker.begin(sent, 1) is None
-    assert sent.recipe.load("cpu").name == model.name
+    made = sent.make("cpu")
+    assert (made.model.name, name_of(made.model)) == (model.name, sent.dtype)
 
 
 def test_task_head(tiny_folder):
     with pytest.warns(ls.errors.NewHeadWarning):
         model = ls.load(tiny_folder("bert"), task="text-classification", device="cpu")
-    said = FeatureWorker().begin(orders(model), 1)
-    assert said.kind is InputError
-    assert said.message.endswith(NEEDS)
+    with pytest.raises(InputError, match=f"{re.escape(NEEDS)}$"):
+        spec(model).make("cpu")
 
 
 def test_folder_that_is_gone(tiny_folder, tmp_path):
     there = build("bert", tmp_path / "here")
-    sent = orders(ls.load(there, device="cpu"))
+    sent = spec(ls.load(there, device="cpu"))
     there.rename(tmp_path / "there")
     with pytest.raises(CheckpointError, match=f"^In another process: There is no folder .*{NEEDS}$"):
-        sent.recipe.load("cpu")
+        sent.make("cpu")
 
 
-def test_errors_travel_as_themselves():
-    error = Said(MissingExtraError, "This needs gguf.").error()
-    assert (type(error), str(error)) == (MissingExtraError, "This needs gguf.")
-
-
-def test_folder_that_is_not_shared(bert, monkeypatch):
-    monkeypatch.setattr("layerscope.extraction.crew._SEEN", 0)
-    crew = Crew(types.SimpleNamespace(put=lambda it: it), orders(bert), None, None)
+def test_folder_that_is_not_shared(connected, bert, tmp_path, monkeypatch):
+    """Another machine sees another folder at the same path: here one whose manifest is not the driver's."""
+    monkeypatch.setattr("layerscope.store.folder.Folder.sum", lambda self, place: (0, "0" * 64))
     with pytest.raises(StorageError, match="needs a folder or an object store that all machines share"):
-        crew._lies_there(Part("part-000000.parquet", 0, 1, 1, 0, 1, "", ""))
+        run(bert, tmp_path / "out")
 
 
 def test_another_cluster_than_the_connected_one(connected, bert, tmp_path):
@@ -331,18 +315,18 @@ def test_another_cluster_than_the_connected_one(connected, bert, tmp_path):
 
 def test_wrapped_model(bert):
     with pytest.raises(InputError, match="was not loaded by Layerscope. Other processes need a model"):
-        on_ray(ls.wrap(bert.hf, bert.tokenizer), None)
+        on_ray(ls.wrap(bert.hf, bert.tokenizer), ls.open_corpus(TEXTS), None)
 
 
 def test_without_ray(bert, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"This needs ray.*pip install 'ray\[data\]'$"):
-        on_ray(bert, None)
+    with pytest.raises(MissingExtraError, match=r"This needs ray.*pip install ray$"):
+        on_ray(bert, ls.open_corpus(TEXTS), None)
 
 
 def test_client_address(bert):
     with pytest.raises(InputError, match="ray://head:10001 is a client's address; give host:port"):
-        on_ray(bert, "ray://head:10001")
+        on_ray(bert, ls.open_corpus(TEXTS), "ray://head:10001")
 
 
 SCRIPT = """
@@ -352,10 +336,8 @@ from layerscope.extraction.extract import extract
 from pathlib import Path
 
 model, out = ls.load(Path(sys.argv[1]), device="cpu"), sys.argv[2]
-before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
 extract(model, [], out + "-nothing", engine="ray", progress=False)
 import ray
-before["RAY_CLIENT_MODE"] = os.environ["RAY_CLIENT_MODE"]  # set by importing it
 if len(sys.argv) > 3:
     try:
         extract(model, ["One."], out + "-other", engine="ray", address="127.0.0.1:9", progress=False)
@@ -364,7 +346,6 @@ if len(sys.argv) > 3:
 extract(model, eval(sys.stdin.read()), out, ["mean@1:", "tokens@-1"], part_rows=100, engine="ray", progress=False,
         address=sys.argv[3] if len(sys.argv) > 3 else None)
 assert not ray.is_initialized()
-assert dict(os.environ) == before and signal.getsignal(signal.SIGTERM) is handler
 """
 
 

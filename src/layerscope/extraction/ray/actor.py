@@ -1,0 +1,98 @@
+"""An actor: it loads the model, proves that it is the driver's, and makes parts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import torch
+
+from layerscope.corpus.corpus import Corpus
+from layerscope.corpus.rows import Rows
+from layerscope.errors import StorageError
+from layerscope.extraction.extractor import ExtractorRecipe
+from layerscope.extraction.tasks import Task, compare
+from layerscope.store.folder import Folder
+from layerscope.store.manifest import NAME
+from layerscope.store.parquet import write_part
+from layerscope.store.part import Part
+
+# Seconds until a file that was written on another machine must be seen here.
+_SEEN = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """What all actors of a run are told: how to make the extractor and where, of what corpus, into which folder.
+
+    The corpus is None where rows are sent. The checksum of the folder's manifest shows whether it is shared.
+    """
+
+    extractor: ExtractorRecipe
+    device: str
+    threads: int
+    corpus: Corpus | None
+    folder: Folder
+    manifest_sha256: str
+
+
+class PartActor:
+    """Makes the parts of two tasks at once, of which one passes the network while the other reads or writes."""
+
+    def begin(self, spec: Spec) -> str:
+        """Get ready; returns the node's id."""
+        import ray
+
+        torch.set_num_threads(spec.threads)
+        self._spec, self._passing, self._reading = spec, threading.Lock(), threading.Lock()
+        self._rows: Iterator[Rows] = iter(())
+        self._next = -1  # the number of the row at which they go on
+        self._check_folder()
+        self._extractor = spec.extractor.make(spec.device)
+        return str(ray.get_runtime_context().get_node_id())
+
+    def make(self, task: Task, failed: Mapping[int, str]) -> Part | None:
+        """Make a part whose rows in `failed` have these errors; one that is there is compared, and gives None."""
+        rows = self._read(task)
+        if task.before is not None:
+            compare(task.before, rows)
+            return None
+        tables = self._tables(rows, failed)
+        return write_part(self._spec.folder, task.number, rows, tables, self._extractor.columns.schema)
+
+    def run(self, task: Task, numbers: range, failed: Mapping[int, str]) -> None:
+        """Run some rows of a part, each alone, and keep nothing: does one of them kill?"""
+        rows = self._read(task)
+        for number in numbers:
+            for _ in self._tables(rows.part(number - rows.start, 1), failed):
+                pass
+
+    def _tables(self, rows: Rows, failed: Mapping[int, str]) -> Iterator[pa.Table]:
+        for block in replace(self._extractor.reader, failed=failed).blocks(rows):
+            with self._passing:
+                table = self._extractor.table(block)
+            yield table
+
+    def _read(self, task: Task) -> Rows:
+        """The rows of a task; those of a reference from where the last one ended, if it follows."""
+        if task.rows is not None:
+            return task.rows
+        assert self._spec.corpus is not None
+        with self._reading:
+            if task.start != self._next:
+                self._rows = self._spec.corpus.chunks(task.count, task.start)
+            self._next = task.start + task.count
+            return next(self._rows)
+
+    def _check_folder(self) -> None:
+        folder, end = self._spec.folder, time.monotonic() + _SEEN
+        while not folder.holds(NAME, self._spec.manifest_sha256):
+            if time.monotonic() > end:
+                raise StorageError(
+                    f"A node of the Ray cluster does not see what was written to {folder.name}: engine='ray' needs a "
+                    "folder or an object store that all machines share."
+                )
+            time.sleep(_SEEN / 100)
