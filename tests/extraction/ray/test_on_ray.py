@@ -194,9 +194,9 @@ def test_part_that_kills_every_worker(connected, bert, tmp_path):
 
     made = ls.open_features(run(bert, tmp_path / "out", features=["deadly@1"]))
     failed = made.to_pandas(["error"]).error.dropna()
-    assert failed.loc[212].startswith("a worker of the Ray cluster dies of it again and again")
+    assert failed.loc[212].startswith("a worker dies of it again and again")
     assert list(failed.index) == [212]
-    with pytest.raises(InputError, match="^Row 212 of the corpus: a worker of the Ray cluster dies of it"):
+    with pytest.raises(InputError, match="^Row 212 of the corpus: a worker dies of it"):
         run(bert, tmp_path / "raised", features=["deadly@1"], on_error="raise")
     assert not [name for name in os.listdir(tmp_path / "out") if name.startswith(".writing")]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,9 @@ from layerscope.store.folder import Folder
 from layerscope.store.manifest import NAME
 from layerscope.store.parquet import write_part
 from layerscope.store.part import Part
+
+# Tasks that an actor has at once: one passes the network while the other reads or writes.
+AT_ONCE = 2
 
 # Seconds until a file that was written on another machine must be seen here.
 _SEEN = 10.0
@@ -40,7 +44,7 @@ class Spec:
 
 
 class PartActor:
-    """Makes the parts of two tasks at once, of which one passes the network while the other reads or writes."""
+    """Makes the parts of some tasks at once, but passes those of one at a time."""
 
     def begin(self, spec: Spec) -> str:
         """Get ready; returns the node's id."""
@@ -54,21 +58,21 @@ class PartActor:
         self._extractor = spec.extractor.make(spec.device)
         return str(ray.get_runtime_context().get_node_id())
 
-    def make(self, task: Task, failed: Mapping[int, str]) -> Part | None:
-        """Make a part whose rows in `failed` have these errors; one that is there is compared, and gives None."""
+    def make(self, task: Task, failed: Mapping[int, str], suspects: range | None) -> Part | None:
+        """Make a part, whose rows in `failed` have these errors; one that is there is compared, and gives None.
+
+        Of `suspects` nothing is kept: they are run one by one, to see whether one kills.
+        """
         rows = self._read(task)
+        if suspects is not None:
+            for row in suspects:
+                deque(self._tables(rows.part(row - rows.start, 1), failed), maxlen=0)
+            return None
         if task.before is not None:
             compare(task.before, rows)
             return None
         tables = self._tables(rows, failed)
         return write_part(self._spec.folder, task.number, rows, tables, self._extractor.columns.schema)
-
-    def run(self, task: Task, numbers: range, failed: Mapping[int, str]) -> None:
-        """Run some rows of a part, each alone, and keep nothing: does one of them kill?"""
-        rows = self._read(task)
-        for number in numbers:
-            for _ in self._tables(rows.part(number - rows.start, 1), failed):
-                pass
 
     def _tables(self, rows: Rows, failed: Mapping[int, str]) -> Iterator[pa.Table]:
         for block in replace(self._extractor.reader, failed=failed).blocks(rows):

@@ -1,100 +1,57 @@
-"""Who makes what on a Ray cluster: tasks are dealt to actors; what an actor had that died is dealt again.
+"""Who makes what on a Ray cluster: tasks are given to actors, and what an actor had that died is given to others.
 
-Ray places the actors, as many as there is room for: one is always waiting, for a node that joins, or for the place
-of one that died. Parts have the same bytes whoever makes them, so that nothing has to be undone. An actor is not
-restarted in place (`max_restarts`): Ray keeps its calls for it, and where its node does not return they wait for ever.
+Ray places the actors. One is always waiting for room, for a node that joins or in place of one that died. A part has
+the same bytes whoever makes it, so nothing has to be undone. An actor is not restarted in its place (`max_restarts`),
+since Ray keeps its calls for it: those of a node that does not come back would wait for ever.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any
 
+from layerscope.engine.ahead import ahead
 from layerscope.engine.vectors import Passed
 from layerscope.errors import InputError, LayerscopeError, ModelError
-from layerscope.extraction.ray.actor import PartActor, Spec
+from layerscope.extraction.attempts import DEATHS, Attempts
+from layerscope.extraction.ray.actor import AT_ONCE, PartActor, Spec
 from layerscope.extraction.tasks import Task
 from layerscope.shown import first_line
 from layerscope.store.part import Part
 
-# Tasks that an actor has at once; references that it is given in a row.
-_AT_ONCE, _IN_A_ROW = 2, 16
+# References that an actor is given in a row, so that it reads on where it was.
+_IN_A_ROW = 16
 
-# How often a part, or the loading of the model, may cost an actor its life; rows that are then tried together.
-_DEATHS, _TRIED = 3, 64
-
-# Seconds: until the driver looks around anew, until it looks at a reader anew, until actors have ended.
-_LOOK, _SOON, _ENDED = 1.0, 0.05, 10.0
-
-_KILLS = "a worker of the Ray cluster dies of it again and again; most often that is for want of memory"
-_ALL_KILL = (
-    "a worker of the Ray cluster dies of the rows of its part together; a smaller batch_tokens may help"
-)
-
-
-@dataclass(eq=False)
-class _Dealt:
-    """A task: where Ray keeps it, how often an actor died of it, ranges of rows that may be why, rows that are."""
-
-    task: Task
-    kept: Any
-    deaths: int = 0
-    suspects: deque[range] = field(default_factory=deque)
-    failed: dict[int, str] = field(default_factory=dict)
-
-    def died(self) -> None:
-        """An actor died of it: after some deaths ranges of its rows are tried, then rows; a row that kills fails."""
-        if self.suspects:
-            rows = self.suspects.popleft()
-            if len(rows) > 1:
-                self.suspects.extendleft(range(row, row + 1) for row in reversed(rows))
-            else:
-                self._fail(rows, _KILLS)
-            return
-        self.deaths += 1
-        if self.deaths == _DEATHS:
-            rows = range(self.task.start, self.task.start + self.task.count)
-            self.suspects.extend(rows[at : at + _TRIED] for at in range(0, len(rows), _TRIED))
-        elif self.deaths == _DEATHS + 1:
-            self._fail(range(self.task.start, self.task.start + self.task.count), _ALL_KILL)
-        elif self.deaths > _DEATHS + 1:
-            raise ModelError(
-                f"Rows {self.task.start} to {self.task.start + self.task.count - 1} of the corpus cannot even be read "
-                "by a worker of the Ray cluster without its death; most often that is for want of memory."
-            )
-
-    def _fail(self, rows: range, why: str) -> None:
-        self.failed.update(dict.fromkeys(rows, why))
+# Seconds until the driver looks around anew, and until actors that were ended are gone.
+_LOOK, _ENDED = 1.0, 10.0
 
 
 @dataclass(eq=False)
 class _Actor:
-    """An actor: its node once it is ready, the tasks that it is to have, and those that it has."""
+    """An actor, its node once it is ready, and what it has to do."""
 
     handle: Any
     node: str | None = None
-    waiting: deque[_Dealt] = field(default_factory=deque)
-    has: list[_Dealt] = field(default_factory=list)
+    has: list[Attempts] = field(default_factory=list)
 
     @property
     def has_room(self) -> bool:
-        """Whether it can be given another task."""
-        return self.node is not None and len(self.has) < _AT_ONCE and not any(one.deaths for one in self.has)
+        """Whether it can be given more; what others may have died of, an actor has alone."""
+        return self.node is not None and len(self.has) < AT_ONCE and not any(one.deaths for one in self.has)
 
 
 class Scheduler:
-    """Deals tasks to actors, and collects the parts that they make.
+    """Gives tasks to actors, and collects the parts that they make.
 
     Args:
         ray: the module.
         spec: what the actors are told.
         resources: what Ray reserves for each.
-        room: how many are started; then one more is always waiting.
+        room: for how many there is room.
         made: called with parts that were made.
         passed: called with their rows and tokens, and now and then with none; if it raises, the run ends.
     """
@@ -108,81 +65,68 @@ class Scheduler:
         made: Callable[[Sequence[Part]], None],
         passed: Passed,
     ) -> None:
-        self._ray, self._spec, self._made, self._passed = ray, ray.put(spec), made, passed
-        self._class = ray.remote(PartActor).options(max_concurrency=_AT_ONCE, **resources)
-        self._name = spec.extractor.recipe.source.name
+        self._ray, self._room, self._made, self._passed = ray, room, made, passed
+        self._class = ray.remote(PartActor).options(max_concurrency=AT_ONCE, **resources)
+        self._spec, self._name = ray.put(spec), spec.extractor.recipe.source.name
         self._actors: list[_Actor] = []
-        self._room = room
-        self._calls: dict[Any, tuple[_Actor, _Dealt | None]] = {}  # None: it gets ready
-        self._again: deque[_Dealt] = deque()
+        self._calls: dict[Any, tuple[_Actor, Attempts | None]] = {}  # None: it gets ready
+        self._again: deque[Attempts] = deque()
         self._deaths = 0
 
-    def make(self, tasks: Iterator[Task], references: int = 0) -> None:
-        """Make all parts. Tasks with rows are read one ahead; of so many references each actor gets some in a row."""
-        with ThreadPoolExecutor(1, "layerscope-read") as pool:
-
-            def read(left: int) -> tuple[list[Task], int]:
-                count = max(min(_IN_A_ROW, left // (2 * len(self._actors) + 1)), 1)
-                return list(islice(tasks, count)), left - count
-
-            reading = pool.submit(read, references)
+    def make(self, tasks: Iterable[Task], references: int = 0) -> None:
+        """Make all parts. So many tasks are references, which come in runs; those with rows are read one ahead."""
+        failure: Exception | None = None  # of reading; what was read before is made
+        is_end = False
+        with ahead(tasks, 1) as read:
             try:
-                while True:
-                    is_end = reading.done() and (reading.exception() is not None or not reading.result()[0])
-                    if is_end and not self._again and not any(one.has or one.waiting for one in self._actors):
-                        break
-                    while (self._again or not is_end) and self._has_place():
+                while not is_end or self._again or any(actor.has for actor in self._actors):
+                    if not is_end or self._again:
                         self._start()
-                    is_sent = False
-                    for actor in self._actors:
-                        if (
-                            actor.has_room
-                            and not self._again
-                            and not actor.waiting
-                            and not is_end
-                            and reading.done()
-                        ):
-                            found, left = reading.result()
-                            actor.waiting.extend(map(self._deal, found))
-                            reading = pool.submit(read, left)
-                        is_sent |= self._send(actor)
-                    self._collect(0 if is_sent else _LOOK if reading.done() else _SOON)
+                    given = 0
+                    for actor in sorted(self._actors, key=lambda one: len(one.has)):
+                        if not actor.has_room or (given and not references):
+                            continue  # a part that is made does not wait for more than one to be read
+                        try:
+                            tasks_now = self._next(actor, read, references)
+                        except Exception as error:
+                            tasks_now, failure = [], error
+                        for attempts in tasks_now:
+                            self._send(actor, attempts)
+                        given += len(tasks_now)
+                        is_end |= not tasks_now and not self._again
+                    references -= given
+                    self._collect(0 if given else _LOOK)
                     self._passed(0, 0)
-                reading.result()  # raises what went wrong in reading
             finally:
                 self._end()
-
-    def _has_place(self) -> bool:
-        return len(self._actors) < self._room or all(actor.node for actor in self._actors)
+        if failure is not None:
+            raise failure
 
     def _start(self) -> None:
-        """One actor more: Ray places it, now or when there is room."""
-        actor = _Actor(self._class.remote())
-        self._actors.append(actor)
-        self._calls[actor.handle.begin.remote(self._spec)] = actor, None
+        """Start actors where there is room, and one that waits for room."""
+        while len(self._actors) < self._room or all(actor.node for actor in self._actors):
+            actor = _Actor(self._class.remote())
+            self._actors.append(actor)
+            self._calls[actor.handle.begin.remote(self._spec)] = actor, None
 
-    def _deal(self, task: Task) -> _Dealt:
+    def _next(self, actor: _Actor, read: Iterator[Task], references: int) -> list[Attempts]:
+        """What an actor is to do next: what others died of, alone, or what was read."""
+        if self._again:
+            return [] if actor.has and self._again[0].deaths else [self._again.popleft()]
+        count = min(_IN_A_ROW, references // (2 * len(self._actors)))
+        return [Attempts(task) for task in islice(read, max(count, 1))]
+
+    def _send(self, actor: _Actor, attempts: Attempts) -> None:
+        actor.has.append(attempts)
+        task, suspects = attempts.task, attempts.suspects
         try:
-            return _Dealt(task, task if task.rows is None else self._ray.put(task))
+            call = actor.handle.make.remote(task, attempts.failed, suspects[0] if suspects else None)
         except TypeError as error:
             raise InputError(
                 f"Rows {task.start} to {task.start + task.count - 1} of the corpus hold something that cannot be sent "
                 "to another process; make texts of them."
             ) from error
-
-    def _send(self, actor: _Actor) -> bool:
-        """Give an actor what is next, if there is something for it; what others died of, it gets alone."""
-        waiting = self._again or actor.waiting
-        if not waiting or not actor.has_room or (waiting[0].deaths and actor.has):
-            return False
-        dealt = waiting.popleft()
-        actor.has.append(dealt)
-        if dealt.suspects:
-            call = actor.handle.run.remote(dealt.kept, dealt.suspects[0], dealt.failed)
-        else:
-            call = actor.handle.make.remote(dealt.kept, dealt.failed)
-        self._calls[call] = actor, dealt
-        return True
+        self._calls[call] = actor, attempts
 
     def _collect(self, patience: float) -> None:
         """Take in all that the actors have done, or wait for it a while."""
@@ -193,21 +137,23 @@ class Scheduler:
             for call in self._ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)[0]:
                 if call not in self._calls:
                     continue  # of an actor that was found dead just now
-                actor, dealt = self._calls.pop(call)
+                actor, attempts = self._calls.pop(call)
                 try:
                     answer = self._ray.get(call)
                 except self._ray.exceptions.RayTaskError as error:
-                    self._raise(error.cause, dealt)
+                    if isinstance(error.cause, LayerscopeError) or attempts is not None:
+                        raise error.cause from None
+                    why = first_line(error.cause)
+                    raise ModelError(f"A worker of the Ray cluster cannot begin: {why}") from error
                 except self._ray.exceptions.RayError:
                     self._lost(actor)
                     continue
-                if dealt is None:
+                if attempts is None:
                     actor.node, self._deaths = answer, 0
                     continue
-                actor.has.remove(dealt)
-                if dealt.suspects:
-                    dealt.suspects.popleft()
-                    self._again.appendleft(dealt)
+                actor.has.remove(attempts)
+                if not attempts.survived():
+                    self._again.appendleft(attempts)
                 elif answer is not None:
                     parts.append(answer)
         finally:
@@ -216,27 +162,22 @@ class Scheduler:
         for part in parts:
             self._passed(part.rows, part.tokens)
 
-    def _raise(self, error: BaseException, dealt: _Dealt | None) -> NoReturn:
-        if isinstance(error, LayerscopeError) or dealt is not None:
-            raise error
-        raise ModelError(f"A worker of the Ray cluster cannot begin: {first_line(error)}") from error
-
     def _lost(self, actor: _Actor) -> None:
         """An actor died: what it had is made by others. A node that is gone is no task's fault."""
         self._actors.remove(actor)
         self._calls = {call: own for call, own in self._calls.items() if own[0] is not actor}
         self._ray.kill(actor.handle)  # should it only have been out of reach
-        self._again.extend([*actor.has, *actor.waiting])
         if actor.node is None:
             self._deaths += 1
-            if self._deaths == _DEATHS:
+            if self._deaths == DEATHS:
                 raise ModelError(
-                    f"{_DEATHS} workers of the Ray cluster died while they loaded {self._name}; most often that is "
+                    f"{DEATHS} workers of the Ray cluster died while they loaded {self._name}; most often that is "
                     "for want of memory."
                 )
         elif actor.node in {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}:
-            for dealt in actor.has:
-                dealt.died()
+            for attempts in actor.has:
+                attempts.died()
+        self._again.extend(actor.has)
 
     def _end(self) -> None:
         """Record what is made already, end the actors, and wait until they write no more."""
