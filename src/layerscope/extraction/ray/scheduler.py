@@ -32,16 +32,17 @@ _LOOK, _ENDED = 1.0, 10.0
 
 @dataclass(eq=False)
 class _Actor:
-    """An actor, its node once it is ready, and what it has to do."""
+    """An actor, the nodes on which it may be or is, whether it is ready, and what it has to do."""
 
     handle: Any
-    node: str | None = None
+    nodes: set[str]
+    is_ready: bool = False
     has: list[Attempts] = field(default_factory=list)
 
     @property
     def has_room(self) -> bool:
         """Whether it can be given more; what others may have died of, an actor has alone."""
-        return self.node is not None and len(self.has) < AT_ONCE and not any(one.deaths for one in self.has)
+        return self.is_ready and len(self.has) < AT_ONCE and not any(one.deaths for one in self.has)
 
 
 class Scheduler:
@@ -104,8 +105,8 @@ class Scheduler:
 
     def _start(self) -> None:
         """Start actors where there is room, and one that waits for room."""
-        while len(self._actors) < self._room or all(actor.node for actor in self._actors):
-            actor = _Actor(self._class.remote())
+        while len(self._actors) < self._room or all(actor.is_ready for actor in self._actors):
+            actor = _Actor(self._class.remote(), self._alive())
             self._actors.append(actor)
             self._calls[actor.handle.begin.remote(self._spec)] = actor, None
 
@@ -145,11 +146,11 @@ class Scheduler:
                         raise error.cause from None
                     why = first_line(error.cause)
                     raise ModelError(f"A worker of the Ray cluster cannot begin: {why}") from error
-                except self._ray.exceptions.RayError:
-                    self._lost(actor)
+                except self._ray.exceptions.RayError as error:
+                    self._lost(actor, error)
                     continue
                 if attempts is None:
-                    actor.node, self._deaths = answer, 0
+                    actor.nodes, actor.is_ready, self._deaths = {answer}, True, 0
                     continue
                 actor.has.remove(attempts)
                 if not attempts.survived():
@@ -162,22 +163,25 @@ class Scheduler:
         for part in parts:
             self._passed(part.rows, part.tokens)
 
-    def _lost(self, actor: _Actor) -> None:
-        """An actor died: what it had is made by others. A node that is gone is no task's fault."""
+    def _lost(self, actor: _Actor, error: Exception) -> None:
+        """An actor died: what it had is made by others. A node that is gone, or out of reach, is no task's fault."""
         self._actors.remove(actor)
         self._calls = {call: own for call, own in self._calls.items() if own[0] is not actor}
         self._ray.kill(actor.handle)  # should it only have been out of reach
-        if actor.node is None:
-            self._deaths += 1
-            if self._deaths == DEATHS:
-                raise ModelError(
-                    f"{DEATHS} workers of the Ray cluster died while they loaded {self._name}; most often that is "
-                    "for want of memory."
-                )
-        elif actor.node in {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}:
+        is_out_of_reach = isinstance(error, self._ray.exceptions.ActorUnavailableError)
+        if not is_out_of_reach and actor.nodes <= self._alive():
+            self._deaths += not actor.is_ready
             for attempts in actor.has:
                 attempts.died()
         self._again.extend(actor.has)
+        if self._deaths == DEATHS:
+            raise ModelError(
+                f"{DEATHS} workers of the Ray cluster died while they loaded {self._name}; most often that is for "
+                "want of memory."
+            )
+
+    def _alive(self) -> set[str]:
+        return {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
 
     def _end(self) -> None:
         """Record what is made already, end the actors, and wait until they write no more."""
