@@ -44,6 +44,7 @@ bench: setup
 	$(BIN)/python benchmarks/extract.py --picture
 	$(BIN)/python benchmarks/questions.py
 	$(BIN)/python benchmarks/waits.py
+	$(BIN)/python benchmarks/scale.py
 
 # Which part of the package imports which, without circles: docs/imports.png.
 picture: setup

@@ -28,12 +28,9 @@ class ActorUnavailableError(RayError):
 
 
 class Call:
-    """What `remote` gives: done at a time, with an answer."""
+    """What `remote` gives."""
 
-    __slots__ = ("answer", "is_done")
-
-    def __init__(self):
-        self.is_done, self.answer = False, None
+    __slots__ = ("answer",)
 
 
 class Cluster:
@@ -56,7 +53,7 @@ class Cluster:
         self.a_reference = a_reference
         self.chance, self.events, self.order = random.Random(0), [], itertools.count()
         self.clock, self.busy, self.since = 0.0, 0.0, time.perf_counter()
-        self.placed, self.queue = 0, []
+        self.placed, self.queue, self.finished = 0, [], []
         self.made = self.died = 0
 
     def put(self, value):
@@ -76,6 +73,10 @@ class Cluster:
     def at(self, seconds, what):
         heapq.heappush(self.events, (seconds, next(self.order), what))
 
+    def done(self, call, answer):
+        call.answer = answer
+        self.finished.append(call)
+
     def wait(self, calls, num_returns=1, timeout=None):
         now = time.perf_counter()
         cost = now - self.since + self.a_reference * len(calls)
@@ -83,14 +84,16 @@ class Cluster:
         self.clock += cost
         end = self.clock + timeout
         self.run(self.clock)
-        if num_returns == 1:
-            while not any(call.is_done for call in calls) and self.events and self.events[0][0] <= end:
-                self.clock = max(self.clock, self.events[0][0])
-                self.run(self.clock)
-            self.since = time.perf_counter()
-            return [call for call in calls if call.is_done][:1], []
+        while len(self.finished) < num_returns and self.events and self.events[0][0] <= end:
+            self.clock = max(self.clock, self.events[0][0])
+            self.run(self.clock)
+        if len(self.finished) < num_returns:
+            self.clock = max(self.clock, end)
+        finished = self.finished[:num_returns]
+        if num_returns > 1:
+            self.finished = self.finished[num_returns:]
         self.since = time.perf_counter()
-        return [call for call in calls if call.is_done], []
+        return finished, []
 
     def run(self, until):
         while self.events and self.events[0][0] <= until:
@@ -124,7 +127,7 @@ class Actor:
             self.is_placed = True
 
             def ready(_):
-                call.is_done, call.answer = True, "node"
+                self.cluster.done(call, "node")
 
             self.cluster.at(now + self.cluster.chance.uniform(5, 15), ready)
 
@@ -151,13 +154,14 @@ class Actor:
             cluster.died += 1
             cluster.kill(self)
             for _, call in self.calls:
-                call.is_done, call.answer = True, RayError("died")
+                cluster.done(call, RayError("died"))
             return
         task, call = self.calls.pop(0)
-        call.is_done = True
+        answer = None
         if task.before is None:
             cluster.made += 1
             file = part_file(task.number)
             (cluster.folder / file).touch()
-            call.answer = Part(file, task.start, task.count, task.count * TOKENS, 0, 0, SHA256, SHA256)
+            answer = Part(file, task.start, task.count, task.count * TOKENS, 0, 0, SHA256, SHA256)
+        cluster.done(call, answer)
         self._next(now)

@@ -324,3 +324,42 @@ except ValueError as error: print(error)
         f"{texts} standard input",
         "This corpus, standard input, can be read only once, and was; give a list or a file to read it again.",
     ]
+
+
+def test_parquet_and_documents_are_read_from_any_row_on_by_whoever_has_the_corpus(tmp_path):
+    """As another process has it: sent, without having been read."""
+    cloudpickle = pytest.importorskip("ray.cloudpickle")
+    for number in range(12):
+        write(tmp_path / f"texts/{number:02d}.txt", f"text {number}")
+    for number, rows in enumerate((5, 0, 7)):
+        start = sum((5, 0, 7)[:number])
+        pq.write_table(
+            TABLE.slice(0, 0) if not rows else _texts(start, rows), tmp_path / f"{number}.parquet", 3
+        )
+    for source, options in (
+        (tmp_path / "texts", {"segment": "document"}),
+        ([tmp_path / f"{number}.parquet" for number in range(3)], {"text": "text"}),
+    ):
+        corpus = open_corpus(source, **options)
+        assert (corpus.is_seekable, corpus.count) == (True, 12)
+        sent = cloudpickle.loads(cloudpickle.dumps(corpus))
+        for start in range(13):
+            texts = [text for rows in sent.chunks(4, start) for text in rows.texts]
+            assert texts == [f"text {number}" for number in range(start, 12)]
+        assert open_corpus(source, **options, limit=5).is_seekable
+        assert not open_corpus(source, **options, sample=5).is_seekable
+
+
+def _texts(start, rows):
+    return pa.table(
+        {"text": [f"text {n}" for n in range(start, start + rows)], "n": range(start, start + rows)}
+    )
+
+
+def test_what_is_read_in_order_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("layerscope.corpus.columnar._SEEKABLE", 6)
+    pq.write_table(_texts(0, 10), tmp_path / "large groups.parquet", row_group_size=7)
+    write(tmp_path / "a.txt", "one\ntwo")
+    write(tmp_path / "a.jsonl", '{"text": "one"}\n')
+    for source in (tmp_path / "large groups.parquet", tmp_path / "a.txt", tmp_path / "a.jsonl", ["a"], TABLE):
+        assert not open_corpus(source, **({"text": "text"} if source is TABLE else {})).is_seekable

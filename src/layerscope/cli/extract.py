@@ -51,8 +51,10 @@ def command(
     on_error: Annotated[str, typer.Option(help="A row that fails: row (it says why) or raise.")] = "row",
     part_rows: Annotated[int | None, typer.Option(help="Rows a part; chosen if left out.")] = None,
     batch_tokens: Annotated[int | None, typer.Option(help="Tokens a batch; chosen if left out.")] = None,
-    engine: Annotated[str, typer.Option(help="local, or ray.")] = "local",
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; one is started if left out.")] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster of machines.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster, HOST:PORT; else one is started.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Turn a corpus into features: one pass, any layers, Parquet parts, never lost."""

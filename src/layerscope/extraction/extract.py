@@ -74,7 +74,8 @@ def extract(
         part_rows: rows a part; if left out, so many that a part takes some seconds here and is of a handy size.
             What was chosen stands in the manifest, and is gone on with.
         batch_tokens: tokens a batch; chosen by the machine if left out.
-        engine: "local", or "ray" for a Ray cluster (the extra `ray`).
+        engine: "local", or "ray" for a Ray cluster (the extra `ray`), whose workers read Parquet files and documents
+            themselves; see docs/scale.md for what it must have.
         address: of the Ray cluster; one is started here if left out.
         progress: show a bar on stderr; if left out, when that is a terminal or a notebook.
 

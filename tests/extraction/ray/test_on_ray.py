@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -374,3 +375,32 @@ def test_a_cluster_by_its_address(cluster, tiny_folder, expected, tmp_path):
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == "No Ray cluster answers at 127.0.0.1:9: Connection refused.\n"
     assert contents(tmp_path / "out") == expected
+
+
+@pytest.mark.parametrize("kind", ["documents", "parquet"])
+def test_actors_read_the_corpus_themselves(connected, bert, tmp_path, kind):
+    """Only references travel; what is there is compared with the corpus by the actors, too."""
+    texts = TEXTS[:260]
+    if kind == "documents":
+        source = tmp_path / "texts"
+        source.mkdir()
+        for number, text in enumerate(texts):
+            (source / f"{number:03d}.txt").write_text(text)
+    else:
+        source = tmp_path / "texts.parquet"
+        pq.write_table(pa.table({"text": texts}), source, row_group_size=7)
+    corpus = ls.open_corpus(source, segment="document" if kind == "documents" else "line")
+    assert corpus.is_seekable
+    local, out = (contents(run(bert, tmp_path / engine, engine, corpus)) for engine in ("local", "ray"))
+    assert local == out
+    (tmp_path / "ray" / "part-000001.parquet").unlink()
+    assert contents(run(bert, tmp_path / "ray", "ray", corpus)) == local
+    (tmp_path / "ray" / "part-000002.parquet").unlink()
+    texts[150] = "Another text, but as many of them."
+    if kind == "documents":
+        (source / "150.txt").write_text(texts[150])
+    else:
+        pq.write_table(pa.table({"text": texts}), source, row_group_size=7)
+    corpus = ls.open_corpus(source, segment="document" if kind == "documents" else "line")
+    with pytest.raises(StorageError, match="its rows 100 to 199 differ from those of part-000001.parquet"):
+        run(bert, tmp_path / "ray", "ray", corpus)

@@ -76,8 +76,10 @@ def on_ray(model: Model, corpus: Corpus, address: str | None) -> Engine:
                 manifest_sha256=folder.sum(folder.path(NAME))[1],
             )
             references = -(-(corpus.count or 0) // first.count) if first.rows is None else 0
-            Scheduler(ray, spec, resources, room, made, passed).make(chain([first], iterator), references)
-        folder.sweep()
+            try:
+                Scheduler(ray, spec, resources, room, made, passed).make(chain([first], iterator), references)
+            finally:
+                folder.sweep()
 
     return make
 

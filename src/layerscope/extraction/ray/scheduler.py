@@ -8,7 +8,7 @@ since Ray keeps its calls for it: those of a node that does not come back would 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,22 +26,24 @@ from layerscope.store.part import Part
 # References that an actor is given in a row, so that it reads on where it was.
 _IN_A_ROW = 16
 
-# Seconds until the driver looks around anew, and until actors that were ended are gone.
-_LOOK, _ENDED = 1.0, 10.0
+# Seconds: until the driver looks around anew, in which parts are made that are recorded together, and until actors
+# that were ended are gone.
+_LOOK, _TOGETHER, _ENDED = 1.0, 0.1, 10.0
 
 
 @dataclass(eq=False)
 class _Actor:
-    """An actor, the nodes on which it may be or is, whether it is ready, and what it has to do."""
+    """An actor, the nodes on which it may be or is, whether it is ready, what it is to do, and what it does."""
 
     handle: Any
     nodes: set[str]
     is_ready: bool = False
+    waiting: deque[Attempts] = field(default_factory=deque)
     has: list[Attempts] = field(default_factory=list)
 
     @property
     def has_room(self) -> bool:
-        """Whether it can be given more; what others may have died of, an actor has alone."""
+        """Whether it can be given more to do."""
         return self.is_ready and len(self.has) < AT_ONCE and not any(one.deaths for one in self.has)
 
 
@@ -80,23 +82,23 @@ class Scheduler:
         is_end = False
         with ahead(tasks, 1) as read:
             try:
-                while not is_end or self._again or any(actor.has for actor in self._actors):
+                while not is_end or self._again or any(one.has or one.waiting for one in self._actors):
                     if not is_end or self._again:
                         self._start()
-                    given = 0
+                    is_given = False
                     for actor in sorted(self._actors, key=lambda one: len(one.has)):
-                        if not actor.has_room or (given and not references):
+                        if not actor.has_room or (is_given and not references):
                             continue  # a part that is made does not wait for more than one to be read
-                        try:
-                            tasks_now = self._next(actor, read, references)
-                        except Exception as error:
-                            tasks_now, failure = [], error
-                        for attempts in tasks_now:
-                            self._send(actor, attempts)
-                        given += len(tasks_now)
-                        is_end |= not tasks_now and not self._again
-                    references -= given
-                    self._collect(0 if given else _LOOK)
+                        if not self._again and not actor.waiting and not is_end:
+                            count = max(min(_IN_A_ROW, references // (2 * len(self._actors))), 1)
+                            try:
+                                actor.waiting.extend(map(Attempts, islice(read, count)))
+                            except Exception as error:
+                                failure = error
+                            references -= len(actor.waiting)
+                            is_end = not actor.waiting
+                        is_given |= self._give(actor)
+                    self._collect(0 if is_given else _LOOK)
                     self._passed(0, 0)
             finally:
                 self._end()
@@ -110,14 +112,12 @@ class Scheduler:
             self._actors.append(actor)
             self._calls[actor.handle.begin.remote(self._spec)] = actor, None
 
-    def _next(self, actor: _Actor, read: Iterator[Task], references: int) -> list[Attempts]:
-        """What an actor is to do next: what others died of, alone, or what was read."""
-        if self._again:
-            return [] if actor.has and self._again[0].deaths else [self._again.popleft()]
-        count = min(_IN_A_ROW, references // (2 * len(self._actors)))
-        return [Attempts(task) for task in islice(read, max(count, 1))]
-
-    def _send(self, actor: _Actor, attempts: Attempts) -> None:
+    def _give(self, actor: _Actor) -> bool:
+        """Give an actor what is next for it, if there is something; what others may have died of, it has alone."""
+        waiting = self._again or actor.waiting
+        if not waiting or (waiting[0].deaths and actor.has):
+            return False
+        attempts = waiting.popleft()
         actor.has.append(attempts)
         task, suspects = attempts.task, attempts.suspects
         try:
@@ -128,14 +128,17 @@ class Scheduler:
                 "to another process; make texts of them."
             ) from error
         self._calls[call] = actor, attempts
+        return True
 
     def _collect(self, patience: float) -> None:
-        """Take in all that the actors have done, or wait for it a while."""
-        if not self._ray.wait(list(self._calls), timeout=patience)[0]:
+        """Take in what the actors have done, if that is something within some seconds, and what follows soon."""
+        calls = list(self._calls)
+        if not self._ray.wait(calls, timeout=patience)[0]:
             return
         parts = []
         try:
-            for call in self._ray.wait(list(self._calls), num_returns=len(self._calls), timeout=0)[0]:
+            soon = min(patience, _TOGETHER)
+            for call in self._ray.wait(calls, num_returns=len(calls), timeout=soon)[0]:
                 if call not in self._calls:
                     continue  # of an actor that was found dead just now
                 actor, attempts = self._calls.pop(call)
@@ -173,7 +176,7 @@ class Scheduler:
             self._deaths += not actor.is_ready
             for attempts in actor.has:
                 attempts.died()
-        self._again.extend(actor.has)
+        self._again.extend([*actor.has, *actor.waiting])
         if self._deaths == DEATHS:
             raise ModelError(
                 f"{DEATHS} workers of the Ray cluster died while they loaded {self._name}; most often that is for "
