@@ -257,6 +257,7 @@ def by_ray_data(model, path, out, rows):
     from layerscope.extraction.job import settle
     from layerscope.extraction.ray.actor import PartActor, Spec
     from layerscope.extraction.settings import Settings
+    from layerscope.loading.recipe import Recipe
     from layerscope.store.manifest import NAME
 
     corpus = open_corpus(path)
@@ -266,7 +267,7 @@ def by_ray_data(model, path, out, rows):
     folder.make()
     record = Record(folder, job.manifest)
     spec = Spec(
-        extractor=ExtractorRecipe.of(job.extractor, model),
+        extractor=ExtractorRecipe.of(job.extractor, Recipe.of(model)),
         device="cpu",
         threads=1,
         corpus=corpus,

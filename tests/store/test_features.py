@@ -362,3 +362,12 @@ def test_kept_columns_of_any_name(model, tmp_path):
     assert next(features.batches(columns=["x"])).schema.names == ["x"]
     assert list(features.to_numpy("x")) == [None, "é"]
     np.testing.assert_array_equal(features.to_numpy("x.y"), [1, np.nan])
+
+
+def test_checked_as_a_whole(features, copied):
+    assert features.check().passed
+    part = copied / "part-000001.parquet"
+    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    found = ls.open_features(copied).check()
+    assert not found.passed
+    assert list(found.damaged) == [part.name]

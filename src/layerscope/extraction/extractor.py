@@ -20,7 +20,6 @@ from layerscope.text.tokens import Tokens
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from layerscope.model import Model
     from layerscope.network.network import Network
 
 
@@ -81,16 +80,12 @@ class ExtractorRecipe:
     weightings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, extractor: Extractor, model: Model) -> ExtractorRecipe:
-        """The recipe of an extractor, and of its model as it was loaded; all the weights are read.
-
-        Raises:
-            InputError: no other process could load the model.
-        """
+    def of(cls, extractor: Extractor, recipe: Recipe) -> ExtractorRecipe:
+        """The recipe of an extractor; `recipe` is that of its model as it was loaded."""
         names = {feature.pooling for feature in extractor.columns.features} - BUILT_IN
         nobody: Any = None
         return cls(
-            Recipe.of(model),
+            recipe,
             name_of(extractor.model),
             replace(extractor, reader=replace(extractor.reader, model=nobody), replicas=nobody),
             {name: POOLINGS[name] for name in names & POOLINGS.keys()},

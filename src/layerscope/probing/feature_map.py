@@ -20,6 +20,7 @@ from layerscope.extraction.extractor import Extractor, ExtractorRecipe
 from layerscope.extraction.settings import Settings
 from layerscope.extraction.table import Columns
 from layerscope.loading.checkpoint import load
+from layerscope.loading.recipe import Recipe
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 
@@ -125,5 +126,5 @@ class FeatureMap:
         if self._recipe is None:
             assert self._model is not None
             assert self._extractor is not None
-            self._recipe = ExtractorRecipe.of(self._extractor, self._model)
+            self._recipe = ExtractorRecipe.of(self._extractor, Recipe.of(self._model))
         return {"_settings": self._settings, "_recipe": self._recipe, "_model": None, "_extractor": None}

@@ -27,7 +27,7 @@ from layerscope.extraction.extractor import Extractor, ExtractorRecipe
 from layerscope.extraction.ray.actor import PartActor
 from layerscope.extraction.ray.cluster import on_ray
 from layerscope.extraction.table import Columns
-from layerscope.loading.recipe import NEEDS
+from layerscope.loading.recipe import NEEDS, Recipe
 from layerscope.network.memory import Budget
 from layerscope.reduce.feature import Feature
 from layerscope.reduce.pooling import pooling
@@ -220,7 +220,7 @@ def spec(model, dtype="float32"):
     """What an actor would be told."""
     columns = Columns.of(model, [Feature.parse("mean@1")], pa.schema([]), False, "float32")
     extractor = Extractor(Reader(model, "window", "row"), Replicas(cast(model, dtype)), columns, Budget(64))
-    return ExtractorRecipe.of(extractor, model)
+    return ExtractorRecipe.of(extractor, Recipe.of(model))
 
 
 def test_changed_model(connected, tiny_folder, tmp_path):

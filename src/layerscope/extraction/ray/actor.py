@@ -13,7 +13,7 @@ import torch
 
 from layerscope.corpus.corpus import Corpus
 from layerscope.corpus.rows import Rows
-from layerscope.errors import StorageError
+from layerscope.errors import InputError, StorageError
 from layerscope.extraction.extractor import ExtractorRecipe
 from layerscope.extraction.tasks import Task, compare
 from layerscope.store.folder import Folder
@@ -86,10 +86,16 @@ class PartActor:
             return task.rows
         assert self._spec.corpus is not None
         with self._reading:
-            if task.start != self._next:
-                self._rows = self._spec.corpus.chunks(task.count, task.start)
+            try:
+                if task.start != self._next:
+                    self._rows = self._spec.corpus.chunks(task.count, task.start)
+                rows = next(self._rows, Rows.of([]))
+            except InputError as error:
+                raise InputError(f"On a node of the Ray cluster: {error}") from error
             self._next = task.start + task.count
-            return next(self._rows)
+        if len(rows) != task.count:
+            raise InputError(f"The corpus became shorter: it ends before row {task.start + task.count - 1}.")
+        return rows
 
     def _check_folder(self) -> None:
         folder, end = self._spec.folder, time.monotonic() + _SEEN

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # Seconds until a cluster must answer; Ray itself would wait for minutes.
 _ANSWER = 10.0
 
+# The share of a cluster's CPUs that are to have work.
+_BUSY = 0.9
+
 
 def on_ray(model: Model, corpus: Corpus, address: str | None) -> Engine:
     """What makes parts on a Ray cluster: as `make_here`, but in any order.
@@ -53,7 +56,7 @@ def on_ray(model: Model, corpus: Corpus, address: str | None) -> Engine:
         raise InputError(
             f"{address} is a client's address; give host:port, or submit the script with: ray job submit"
         )
-    Recipe.of(model)  # says at once if nobody else could load it
+    recipe = Recipe.of(model)  # at once, should nobody else be able to load it
 
     def make(
         extractor: Extractor,
@@ -68,7 +71,7 @@ def on_ray(model: Model, corpus: Corpus, address: str | None) -> Engine:
         with _connected(ray, address):
             resources, room = _room(ray, model.device.type)
             spec = Spec(
-                extractor=ExtractorRecipe.of(extractor, model),
+                extractor=ExtractorRecipe.of(extractor, recipe),
                 device="cuda" if resources["num_gpus"] else "cpu",
                 threads=max(resources["num_cpus"], 1),
                 corpus=corpus if first.rows is None else None,
@@ -85,7 +88,7 @@ def on_ray(model: Model, corpus: Corpus, address: str | None) -> Engine:
 
 
 def _room(ray: Any, device: str) -> tuple[dict[str, int], int]:
-    """What an actor reserves, a GPU and its share of CPUs or the CPUs of the smallest node; how many have room."""
+    """What an actor reserves, a GPU and its share of CPUs or the CPUs of a node; and how many have room."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
     if device == "cuda" and gpus:
@@ -94,7 +97,20 @@ def _room(ray: Any, device: str) -> tuple[dict[str, int], int]:
     cpus = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1]
     if not cpus:
         raise InputError("The Ray cluster has no node with a CPU.")
-    return {"num_gpus": 0, "num_cpus": min(cpus)}, sum(own // min(cpus) for own in cpus)
+    each = cpus_an_actor(cpus)
+    return {"num_gpus": 0, "num_cpus": each}, sum(own // each for own in cpus)
+
+
+def cpus_an_actor(cpus: Sequence[int]) -> int:
+    """As many as a node has, of nodes with so many: the most that leave few without work, or else the fewest so.
+
+    Each actor holds the model, so that a small node does not make the actors of all others small.
+
+    >>> cpus_an_actor([2, 64, 64]), cpus_an_actor([2, 3])
+    (64, 2)
+    """
+    busy = {own: sum(other // own * own for other in cpus) / sum(cpus) for own in cpus}
+    return max(cpus, key=lambda own: (min(busy[own], _BUSY), own))
 
 
 @contextmanager
@@ -116,6 +132,7 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
         except OSError as error:
             raise InputError(f"No Ray cluster answers at {address}: {error.strerror or error}.") from error
     # As many CPUs as torch has threads here: then the bytes are those of the local engine.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     own = {"include_dashboard": False, "num_cpus": torch.get_num_threads()} if address == "local" else {}
     try:
         ray.init(address, log_to_driver=False, logging_level="CRITICAL", **own)
