@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerscope.arguments import check as check_argument
 from layerscope.arguments import checked
 from layerscope.errors import InputError, StorageError, missing, unknown
 from layerscope.reduce.pooling import Array
@@ -18,7 +19,7 @@ from layerscope.store.check import Check, check
 from layerscope.store.folder import Folder
 from layerscope.store.hits import Hits
 from layerscope.store.manifest import Manifest
-from layerscope.store.search import Query, chosen_column, search
+from layerscope.store.search import Embeds, Query, chosen_column, search
 from layerscope.store.stored import Column, Stored
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import pyarrow.dataset
-
-    from layerscope.model import Model
 
 # Columns that are shown by name.
 _SHOWN = 4
@@ -217,7 +216,7 @@ class Features:
 
     @checked
     def search(
-        self, query: Query, k: int = 10, column: str | None = None, model: Model | None = None
+        self, query: Query, k: int = 10, column: str | None = None, model: Embeds | None = None
     ) -> Hits:
         """The rows, or the words in their context, whose vectors are nearest to a query: exactly, by cosine.
 
@@ -226,7 +225,7 @@ class Features:
                 a tuple. For a column of words or tokens not a text, but `(text, word)`: that word in it.
             k: how many to find for each query; all that have a vector, if there are fewer.
             column: where to search; may be left out where there is only one column of features.
-            model: the one that made the features; it makes the query's vector as it made theirs. All its
+            model: the `Model` that made the features; it makes the query's vector as it made theirs. All its
                 weights are compared, so for many queries give vectors.
 
         Returns:
@@ -244,6 +243,8 @@ class Features:
         ...     features.search(("the bank lends money", "bank"), 1, "words_6", model).hits[0]["context"]
         'She asked the [bank] for a loan.'
         """
+        if model is not None:
+            check_argument("model", model, "Model")
         return search(self.stored, query, k, column, model)
 
     def check(self) -> Check:

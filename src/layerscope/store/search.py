@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +19,28 @@ from layerscope.store.stored import Column, Stored
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from layerscope.model import Model
-
 # A vector, several, a text, a pair of texts, or a word in its text.
 Query = str | tuple[str, Any] | ArrayLike
+
+
+class Embeds(Protocol):
+    """What makes a vector of a text: a `Model`, of which nothing else is known here."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def num_layers(self) -> int:
+        """How many blocks it has."""
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        """See `Model.run`."""
+
+    def identity(self) -> dict[str, Any]:
+        """See `Model.identity`."""
+
 
 # Rows that are looked at together.
 _ROWS = 1024
@@ -30,7 +49,7 @@ _ROWS = 1024
 _AROUND = 40
 
 
-def search(stored: Stored, query: Query, k: int, column: str | None, model: Model | None) -> Hits:
+def search(stored: Stored, query: Query, k: int, column: str | None, model: Embeds | None) -> Hits:
     """Search features: see `Features.search`. One block of rows is in memory at once."""
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise InputError(f"k is how many to find, 1 or more; not {k!r}.")
@@ -120,7 +139,7 @@ def _context(hit: dict[str, Any], unit: str, texts: list[str]) -> str:
     return re.sub(r"\s", " ", f"{before}[{text[start:end]}]{after}")
 
 
-def _query_vectors(stored: Stored, name: str, query: Query, model: Model | None) -> Array:
+def _query_vectors(stored: Stored, name: str, query: Query, model: Embeds | None) -> Array:
     """float64 [width], or [query, width] of several, each of length 1."""
     is_text = isinstance(query, str) or (
         isinstance(query, tuple) and bool(query) and isinstance(query[0], str)
@@ -162,7 +181,7 @@ def _numbers(query: Any) -> Array:
     )
 
 
-def _embedded(stored: Stored, name: str, query: Any, model: Model) -> Array:
+def _embedded(stored: Stored, name: str, query: Any, model: Embeds) -> Array:
     """[width]: a text, a pair, or a word in its text, as the column has it of its rows."""
     _same_model(stored, model)
     column = stored.columns[name]
@@ -179,11 +198,11 @@ def _embedded(stored: Stored, name: str, query: Any, model: Model) -> Array:
     text, second = (*parts, None)[:2]
     long = stored.manifest.settings["long_texts"]["long"]
     if feature.pooling in UNPOOLED:
-        return model.run(text, layers=layers, long=long).vector(second, layers[0])
-    return model.run(text, second, layers=layers, long=long).feature(feature)
+        return np.asarray(model.run(text, layers=layers, long=long).vector(second, layers[0]))
+    return np.asarray(model.run(text, second, layers=layers, long=long).feature(feature))
 
 
-def _same_model(stored: Stored, model: Model) -> None:
+def _same_model(stored: Stored, model: Embeds) -> None:
     theirs, ours = stored.manifest.settings["model"], model.identity()
     differing = [field for field in theirs if theirs[field] != ours.get(field)]
     if differing:
