@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -29,7 +29,8 @@ class Record:
         self.totals = dict(self.before.totals)
         self._folder = folder
         self._header = replace(self.before, parts=())
-        self._lines = _lines(self.before.parts)
+        sizes = Counter(list_of(part.number) for part in self.before.parts)
+        self._lines = _lines(part for part in self.before.parts if sizes[list_of(part.number)] < LISTED)
         self._lock = threading.Lock()
         folder.make(PARTS)
         self._write_header()
@@ -38,11 +39,10 @@ class Record:
         """Parts lie in their places. Those that are given together are written together."""
         with self._lock:
             parts = list(parts)
-            for part in parts:
-                self._lines[list_of(part.number)][part.number] = part.to_line()
             for name, number in totals(parts).items():
                 self.totals[name] += number
-            for name in {list_of(part.number) for part in parts}:
+            for name, lines in _lines(parts).items():
+                self._lines[name] |= lines
                 _write(self._folder, name, self._lines[name])
                 if len(self._lines[name]) == LISTED:
                     del self._lines[name]
@@ -72,21 +72,18 @@ def forget(folder: Folder, manifest: Manifest, files: Iterable[str]) -> Manifest
         return manifest
     left = manifest.without(lost)
     folder.write(NAME, header(left, {}))
-    lines = _lines(left.parts, is_all=True)
-    for name in {list_of(part.number) for part in manifest.parts if part.file in lost}:
+    changed = {list_of(part.number) for part in manifest.parts if part.file in lost}
+    lines = _lines(part for part in left.parts if list_of(part.number) in changed)
+    for name in changed:
         _write(folder, name, lines[name])
     return left
 
 
-def _lines(parts: Iterable[Part], is_all: bool = False) -> dict[str, dict[int, str]]:
-    """The lines of lists by their names, each by the numbers of the parts; of full lists only if all are wanted."""
-    listed: defaultdict[str, list[Part]] = defaultdict(list)
-    for part in parts:
-        listed[list_of(part.number)].append(part)
+def _lines(parts: Iterable[Part]) -> defaultdict[str, dict[int, str]]:
+    """The lines of parts by the names of their lists, each by the number of its part."""
     lines: defaultdict[str, dict[int, str]] = defaultdict(dict)
-    for name, own in listed.items():
-        if is_all or len(own) < LISTED:
-            lines[name] = {part.number: part.to_line() for part in own}
+    for part in parts:
+        lines[list_of(part.number)][part.number] = part.to_line()
     return lines
 
 
