@@ -139,3 +139,13 @@ def test_a_list_that_was_changed_is_refused(tmp_path, harm):
         StorageError, match=r"/(_parts/0..000.jsonl|_manifest.json) is damaged, or was changed: "
     ):
         ls.open_features(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a [1]", "all*", "what?", "50 %", "äöü"])
+@pytest.mark.parametrize("where", ["", "memory://"])
+def test_a_folder_is_found_by_its_name_whatever_signs_are_in_it(tmp_path, name, where):
+    folder = Folder.at(f"{where}{tmp_path / name}")
+    record = Record(folder, BEGUN)
+    record.add(map(part, range(LISTED + 1)))
+    record.complete()
+    assert folder.read_manifest().totals["parts"] == LISTED + 1
